@@ -1,0 +1,25 @@
+# From handwritten-digit CSVs to a scored, explained and submittable result.
+# Read on in workflow/rules: data, train, submit, report - the order in which the data flow.
+
+# `--configfile` replaces the default configuration, `--config` extends it
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/submit.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    input:
+        "results/submission.csv",
+        "results/report.html",
+        model_files("metrics.json"),
+
+
+onsuccess:
+    print(closing_words())

@@ -1,0 +1,82 @@
+# What the rules share: the checked configuration, and the names of files that follow from it.
+
+import glob
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()))
+
+from digest import code_digest
+from settings import read_settings
+
+SETTINGS = read_settings(config, workflow.configfiles)
+DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
+SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
+
+
+def find_shards(paths, key):
+    """Return the input file of every shard by its name: the file's, without its suffixes."""
+    shards = {}
+    for pattern in [paths] if isinstance(paths, str) else paths:
+        found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        if not found:
+            raise WorkflowError(f"{key}: no file matches {pattern}")
+        for path in found:
+            name = Path(path).name
+            for suffix in SUFFIXES:
+                name = name.removesuffix(suffix)
+            if name in shards:
+                raise WorkflowError(f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one")
+            shards[name] = path
+    return shards
+
+
+SHARDS = {split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")}
+FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
+# the models whose predictions the submission is made of
+CANDIDATES = list(MODELS) if SETTINGS["submission"]["from"] == "best" else SETTINGS["submission"]["from"]
+FIGURES = ["learning", "confusion", "comparison"]
+
+
+wildcard_constraints:
+    split="train|test",
+    shard="[^/]+",
+    model="[a-z0-9][a-z0-9_-]*",
+    fold=r"\d+",
+    epoch=r"\d\d\d\d+",
+
+
+def of(section, *keys):
+    """Return some keys of a section: what a stage's result depends on, and nothing else."""
+    return {key: section[key] for key in keys}
+
+
+def shards(split):
+    return [f"results/data/{split}/{shard}.parquet" for shard in SHARDS[split]]
+
+
+def member_files(name, models=MODELS):
+    """Return a file of every member of some models, models in order and folds within them."""
+    return [
+        f"results/models/{model}/fold-{fold}/{name.format(epoch=MODELS[model]['epochs'])}"
+        for model in models
+        for fold in range(FOLDS["count"])
+    ]
+
+
+def model_files(name, models=MODELS):
+    return [f"results/models/{model}/{name}" for model in models]
+
+
+def closing_words():
+    """Return what a finished run ends with: how good, what to hand in, what to look at."""
+    with open("results/comparison.csv", encoding="utf-8") as table:
+        header, best = (line.rstrip("\n").split(",") for line in list(table)[:2])
+    row = dict(zip(header, best))
+    accuracy = "not measured (folds.count is 1)"
+    if row["accuracy"]:
+        share, low, high = (100 * float(row[key]) for key in ("accuracy", "low", "high"))
+        accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
+    return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"

@@ -1,0 +1,70 @@
+# The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
+
+
+rule normalize:
+    input:
+        table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
+    output:
+        shard="results/data/{split}/{shard}.parquet",
+    params:
+        options=lambda wildcards: of(
+            DATA,
+            *("pixels", "shape", "pixel_max"),
+            *(("label", "classes") if wildcards.split == "train" else ("id",)),
+        ),
+        code=code_digest("normalize.py"),
+    log:
+        "results/logs/normalize/{split}/{shard}.log",
+    benchmark:
+        "results/benchmarks/normalize/{split}/{shard}.tsv"
+    script:
+        "../scripts/normalize.py"
+
+
+rule quality:
+    input:
+        train=shards("train"),
+        test=shards("test"),
+    output:
+        "results/data/quality.json",
+    params:
+        options={**of(DATA, "classes"), "train": shards("train"), "test": shards("test")},
+        code=code_digest("quality.py"),
+    log:
+        "results/logs/quality.log",
+    benchmark:
+        "results/benchmarks/quality.tsv"
+    script:
+        "../scripts/quality.py"
+
+
+rule samples:
+    input:
+        shards=shards("train"),
+    output:
+        report("results/figures/samples.svg", category="Data", caption="../report/samples.rst"),
+    params:
+        options={**of(SETTINGS["figures"], "samples", "seed"), "shards": shards("train")},
+        code=code_digest("samples.py"),
+    log:
+        "results/logs/samples.log",
+    benchmark:
+        "results/benchmarks/samples.tsv"
+    script:
+        "../scripts/samples.py"
+
+
+rule split:
+    input:
+        shards=shards("train"),
+    output:
+        FOLD_FILE,
+    params:
+        options={**FOLDS, "shards": shards("train")},
+        code=code_digest("split.py"),
+    log:
+        "results/logs/split.log",
+    benchmark:
+        "results/benchmarks/split.tsv"
+    script:
+        "../scripts/split.py"

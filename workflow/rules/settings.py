@@ -1,0 +1,209 @@
+"""The config: checked against the schema, told in sentences, filled with defaults."""
+
+import copy
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from snakemake.exceptions import WorkflowError
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a section",
+    "null": "null",
+}
+
+
+def read_settings(config: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
+    """Return the whole configuration: plain dicts, sorted keys, the schema's number types.
+
+    Parameters
+    ----------
+    config
+        As Snakemake merged it.
+    files
+        The files it came from, which are searched for keys that stand twice.
+
+    Raises
+    ------
+    WorkflowError
+        With a line for every key that is wrong.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    faults = [fault for file in files for fault in doubled_keys(Path(file))]
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(plain(config)), key=lambda error: list(map(str, error.path))
+    )
+    faults += [sentence for error in errors for sentence in explain(error)]
+    if not faults:
+        settings = fill(plain(config), schema, schema)
+        faults = list(contradictions(settings))
+    if faults:
+        raise WorkflowError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
+    return settings
+
+
+def plain(value: Any) -> Any:
+    """Return the value with every mapping a dict and every sequence a list."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """Return a valid value with defaults filled in, keys sorted and numbers of the schema's type."""
+    schema = resolve(schema, root)
+    if isinstance(value, dict):
+        properties = dict(schema.get("properties", {}))
+        for branch in schema.get("allOf", []):
+            if Draft202012Validator(branch["if"]).is_valid(value):
+                properties |= branch["then"]["properties"]
+        filled = {
+            key: fill(value[key] if key in value else copy.deepcopy(resolve(sub, root)["default"]), sub, root)
+            for key, sub in properties.items()
+        }
+        for key in value.keys() - properties.keys():
+            filled[key] = fill(value[key], schema["additionalProperties"], root)
+        return dict(sorted(filled.items()))
+    if isinstance(value, list):
+        return [fill(item, schema["items"], root) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if schema["type"] == "number" else int(value)
+    return value
+
+
+def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Return a subschema with its reference followed."""
+    if "$ref" not in schema:
+        return schema
+    name = schema["$ref"].removeprefix("#/$defs/")
+    return {**root["$defs"][name], **{key: item for key, item in schema.items() if key != "$ref"}}
+
+
+# --- Sentences ----------------------------------------------------------------------------------
+
+
+def explain(error: ValidationError) -> Iterator[str]:
+    """Yield a sentence for each thing wrong at one place: the key, what it is, what it may be."""
+    key = ".".join(map(str, error.path)) or "the config"
+    value, rule, bound = error.instance, error.validator, error.validator_value
+    if rule in ("additionalProperties", "unevaluatedProperties"):
+        known = known_keys(error.schema, value)
+        for name in value.keys() - known:
+            close = difflib.get_close_matches(name, known, 1)
+            where = f"{'.'.join(map(str, error.path))}.{name}".lstrip(".")
+            near = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+            yield f"{where}: unknown key; {near}"
+    elif rule == "type":
+        kinds = " or ".join(KINDS[kind] for kind in ([bound] if isinstance(bound, str) else bound))
+        yield f"{key}: {shown(value)} is not {kinds}{number_as_text(value, bound)}"
+    elif rule == "pattern" and "propertyNames" in error.schema_path:
+        yield f"{key}.{value}: a model's name may hold a-z, 0-9, - and _ only, since it names a folder"
+    elif rule == "maxLength" and "propertyNames" in error.schema_path:
+        yield f"{key}.{value}: a model's name has at most {bound} characters"
+    elif rule == "pattern":
+        yield f"{key}: {shown(value)} is not {bound.strip('^$')}"
+        if key == "submission.from":
+            yield f"{key}: to name models, write a list: [{value}]"
+    else:
+        yield f"{key}: {LIMITS[str(rule)](value, bound)}"
+
+
+LIMITS = {
+    "minimum": lambda value, bound: f"{value} is less than {bound}",
+    "maximum": lambda value, bound: f"{value} is more than {bound}",
+    "exclusiveMinimum": lambda value, bound: f"{value} is not more than {bound}",
+    "exclusiveMaximum": lambda value, bound: f"{value} is not less than {bound}",
+    "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(map(str, bound))}",
+    "minItems": lambda value, bound: f"{len(value)} entries, at least {bound} are needed",
+    "maxItems": lambda value, bound: f"{len(value)} entries, at most {bound} are taken",
+    "minLength": lambda value, bound: "the text is empty",
+    "minProperties": lambda value, bound: "the section is empty, at least one model is needed",
+    "uniqueItems": lambda value, bound: f"{shown(value)} names something twice",
+}
+
+
+def known_keys(schema: Any, value: dict[str, Any]) -> set[str]:
+    """Return the keys a section may have, given those it has."""
+    keys = set(schema.get("properties", {}))
+    for branch in schema.get("allOf", []):
+        if Draft202012Validator(branch["if"]).is_valid(value):
+            keys |= branch["then"]["properties"].keys()
+    return keys
+
+
+def number_as_text(value: Any, kind: Any) -> str:
+    """Explain the commonest slip: YAML takes 1e-3 for text."""
+    if not isinstance(value, str) or kind not in ("number", "integer"):
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    return f": YAML takes it for text; write {int(number) if kind == 'integer' and number.is_integer() else number!r}"
+
+
+def shown(value: Any) -> str:
+    """Return a value as the user may recognize it, cut short."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def contradictions(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield what the schema cannot tell: keys that contradict each other, numbers that are none."""
+    models, chosen = settings["models"], settings["submission"]["from"]
+    if chosen == "best" and settings["folds"]["count"] == 1 and len(models) > 1:
+        yield (
+            "submission.from: best needs folds to compare the models by (folds.count is 1); "
+            "raise folds.count or name models: [" + ", ".join(models) + "]"
+        )
+    for name in [] if chosen == "best" else chosen:
+        if name not in models:
+            yield f"submission.from: no model {shown(name)}; there are {', '.join(models)}"
+    yield from not_finite(settings, ())
+
+
+def not_finite(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield a sentence for each infinite or undefined number."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from not_finite(item, (*path, key))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{'.'.join(path)}: {value} is not a finite number"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Notes keys that stand twice in one mapping."""
+
+    doubled: list[str]
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        line = node.start_mark.line + 1
+        self.doubled += [
+            f"the key {key} stands twice in the section at line {line}" for key in own if own.count(key) > 1
+        ]
+        return super().construct_mapping(node, deep)
+
+
+def doubled_keys(file: Path) -> list[str]:
+    """Return a sentence for each key that stands twice in a config file."""
+    loader = _StrictLoader(file.read_text(encoding="utf-8"))
+    loader.doubled = []
+    try:
+        loader.get_single_data()
+    except yaml.YAMLError:
+        return []  # Snakemake tells it better
+    finally:
+        loader.dispose()
+    return [f"{file}: {fault}" for fault in dict.fromkeys(loader.doubled)]

@@ -1,0 +1,48 @@
+# The test set: predicted shard by shard, and put together as a submission.
+
+
+rule predict:
+    input:
+        weights=lambda wildcards: member_files("weights.npz", [wildcards.model]),
+        shard="results/data/test/{shard}.parquet",
+    output:
+        "results/predictions/{model}/{shard}.parquet",
+    params:
+        options=lambda wildcards: {
+            **of(MODELS[wildcards.model], "predict"),
+            **of(DATA, "classes"),
+            **of(FOLDS, "count"),
+        },
+        code=code_digest("predict.py"),
+    threads: 2
+    log:
+        "results/logs/predict/{model}/{shard}.log",
+    benchmark:
+        "results/benchmarks/predict/{model}/{shard}.tsv"
+    script:
+        "../scripts/predict.py"
+
+
+rule submission:
+    input:
+        predictions=[
+            f"results/predictions/{model}/{shard}.parquet" for model in CANDIDATES for shard in SHARDS["test"]
+        ],
+        comparison="results/comparison.csv",
+        sample=DATA["sample_submission"] or [],
+    output:
+        report("results/submission.csv", category="Submission", caption="../report/submission.rst"),
+    params:
+        options={
+            **of(SETTINGS["submission"], "from", "columns"),
+            **of(DATA, "id"),
+            "models": CANDIDATES,
+            "shards": list(SHARDS["test"]),
+        },
+        code=code_digest("submission.py"),
+    log:
+        "results/logs/submission.log",
+    benchmark:
+        "results/benchmarks/submission.tsv"
+    script:
+        "../scripts/submission.py"

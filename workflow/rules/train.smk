@@ -1,0 +1,111 @@
+# The networks: trained in a chain of blocks, exported, evaluated out of fold, compared.
+
+
+def previous_block(wildcards):
+    """Return state and history that a block goes on from: those of the last full block before it."""
+    block = MODELS[wildcards.model]["block"]
+    epoch = (int(wildcards.epoch) - 1) // block * block
+    start = f"results/models/{wildcards.model}/fold-{wildcards.fold}/epoch-{epoch:04d}"
+    return [f"{start}.npz", f"{start}.csv"] if epoch else []
+
+
+def training_options(model):
+    """Return what the state after a given epoch depends on.
+
+    How many epochs follow is not among it, unless the schedule looks ahead: raising `epochs` then
+    adds blocks. Nor are `threads` and `block`, which cut the same work differently.
+    """
+    left_out = {"predict", "threads", "block"}
+    if MODELS[model]["schedule"]["name"] == "constant":
+        left_out.add("epochs")
+    return {key: value for key, value in MODELS[model].items() if key not in left_out}
+
+
+rule train:
+    input:
+        shards=shards("train"),
+        folds=FOLD_FILE,
+        previous=previous_block,
+    output:
+        state="results/models/{model}/fold-{fold}/epoch-{epoch}.npz",
+        history="results/models/{model}/fold-{fold}/epoch-{epoch}.csv",
+    params:
+        options=lambda wildcards: {
+            "model": training_options(wildcards.model),
+            "folds": FOLDS,
+            "shards": shards("train"),
+            **of(DATA, "classes"),
+        },
+        code=code_digest("train.py"),
+        # asking for `threads` keeps Snakemake from comparing it: only the progress line shows it
+        total=lambda wildcards, threads: MODELS[wildcards.model]["epochs"],
+    threads: lambda wildcards: MODELS[wildcards.model]["threads"]
+    log:
+        "results/logs/train/{model}/fold-{fold}/epoch-{epoch}.log",
+    benchmark:
+        "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}.tsv"
+    script:
+        "../scripts/train.py"
+
+
+rule export:
+    input:
+        lambda wildcards: "results/models/{model}/fold-{fold}/epoch-{epoch:04d}.npz".format(
+            **wildcards, epoch=MODELS[wildcards.model]["epochs"]
+        ),
+    output:
+        "results/models/{model}/fold-{fold}/weights.npz",
+    params:
+        options=lambda wildcards: {
+            "model": {**training_options(wildcards.model), **of(MODELS[wildcards.model], "epochs")},
+            **of(DATA, "shape", "pixel_max", "classes"),
+        },
+        code=code_digest("export.py"),
+    log:
+        "results/logs/export/{model}/fold-{fold}.log",
+    benchmark:
+        "results/benchmarks/export/{model}/fold-{fold}.tsv"
+    script:
+        "../scripts/export.py"
+
+
+rule evaluate:
+    input:
+        weights=lambda wildcards: member_files("weights.npz", [wildcards.model]),
+        shards=shards("train"),
+        folds=FOLD_FILE,
+    output:
+        validation="results/models/{model}/validation.parquet",
+        metrics="results/models/{model}/metrics.json",
+    params:
+        options=lambda wildcards: {
+            **of(MODELS[wildcards.model], "predict"),
+            **of(DATA, "classes"),
+            "folds": FOLDS,
+            "shards": shards("train"),
+        },
+        code=code_digest("evaluate.py"),
+    threads: 2
+    log:
+        "results/logs/evaluate/{model}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{model}.tsv"
+    script:
+        "../scripts/evaluate.py"
+
+
+rule compare:
+    input:
+        validations=model_files("validation.parquet"),
+        weights=model_files("fold-0/weights.npz"),
+    output:
+        report("results/comparison.csv", category="Models", caption="../report/comparison.rst"),
+    params:
+        options={"models": list(MODELS), "mean_of": [] if len(CANDIDATES) < 2 or SETTINGS["submission"]["from"] == "best" else CANDIDATES},
+        code=code_digest("compare.py"),
+    log:
+        "results/logs/compare.log",
+    benchmark:
+        "results/benchmarks/compare.tsv"
+    script:
+        "../scripts/compare.py"

@@ -1,0 +1,12 @@
+"""A multi-layer perceptron in plain NumPy, with the tables it reads and writes.
+
+The package knows nothing of Snakemake and prints nothing. Its modules stand side by side:
+only `training` imports others.
+"""
+
+
+class InputError(Exception):
+    """The user's data, configuration or results are not as they must be.
+
+    The message is one to show as it is: what is wrong, where, and what to do.
+    """

@@ -1,0 +1,96 @@
+"""Prediction: the mean over the members of a model, and over a few views of each image.
+
+A view is one small affine distortion, the same for all images. Bilinear interpolation is linear in
+the pixels, so a view is a matrix, and warping the image is the same as multiplying that matrix
+into the first layer's weights: a view costs one more forward pass and nothing else.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ann import augment, network
+from ann.network import Layer
+
+
+def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndarray | None]:
+    """Return the views of the config's `predict` section as matrices.
+
+    Parameters
+    ----------
+    shape
+        Height and width of an image.
+    options
+        `views`, how many; the first is the image itself. The others are spread evenly within
+        plus and minus `rotate` (degrees), `scale`, `shear` (shares) and `shift` (pixels).
+
+    Returns
+    -------
+    list
+        None for the image itself, then float32 of shape (pixels, pixels): `image @ matrix` is the view.
+    """
+    count = options["views"] - 1
+    if count == 0:
+        return [None]
+    spread = evenly_spread(count, 5).T
+    angle, shear = np.radians(options["rotate"]) * spread[0], options["shear"] * spread[1]
+    scale = 1 + options["scale"] * np.stack([spread[2], spread[2]])
+    shift = options["shift"] * spread[3:5]
+    coefficients = augment.affine_coefficients(angle, shear, scale, shift, shape).astype(np.float32)
+    distortion = augment.Distortion(shape, {"elastic": {"alpha": 0.0, "sigma": 1.0}})
+    pixels = shape[0] * shape[1]
+    single_pixels = np.eye(pixels, dtype=np.uint8)
+    matrices: list[np.ndarray | None] = [None]
+    for view in range(count):
+        matrix = np.empty((pixels, pixels), np.float32)
+        distortion.warp(single_pixels, 1, np.repeat(coefficients[:, view : view + 1], pixels, axis=1), matrix)
+        matrices.append(matrix)
+    return matrices
+
+
+def evenly_spread(count: int, dimensions: int) -> np.ndarray:
+    """Return `count` points of [-1, 1]^dimensions, spread evenly without randomness.
+
+    The additive recurrence of M. Roberts, "The unreasonable effectiveness of quasirandom
+    sequences" (2018): steps of the powers of 1/φ, φ the root of φ^(d+1) = φ + 1.
+    """
+    phi = 2.0
+    for _ in range(64):
+        phi = (1 + phi) ** (1 / (dimensions + 1))
+    steps = phi ** -np.arange(1.0, dimensions + 1)
+    return 2 * ((0.5 + steps * np.arange(1, count + 1)[:, None]) % 1) - 1
+
+
+def member_networks(tensors: dict[str, np.ndarray], views: Sequence[np.ndarray | None]) -> list[list[Layer]]:
+    """Return one network a view, the view multiplied into the first layer."""
+    layers = network.as_layers(tensors)
+    return [
+        layers
+        if view is None
+        else [layers[0]._replace(weight=view.astype(layers[0].weight.dtype) @ layers[0].weight), *layers[1:]]
+        for view in views
+    ]
+
+
+def mean_probabilities(networks: Sequence[list[Layer]], images: np.ndarray, pixel_max: int) -> np.ndarray:
+    """Return the mean of the networks' class probabilities.
+
+    Parameters
+    ----------
+    networks
+        Of one or more members and views.
+    images
+        uint8, shape (rows, pixels).
+    pixel_max
+        The pixel value that stands for 1.0.
+
+    Returns
+    -------
+    ndarray
+        float64, shape (rows, classes).
+    """
+    total = np.zeros((len(images), networks[0][-1].weight.shape[1]))
+    for layers in networks:
+        total += network.predict(layers, images, pixel_max)
+    return total / len(networks)

@@ -1,0 +1,257 @@
+"""The network: parameters, forward pass, loss, accuracy and gradients.
+
+A multi-layer perceptron with rectified hidden layers and a softmax output. All its parameters are
+one flat vector, laid out weight_0, bias_0, weight_1, …; `as_layers` gives views into it, and the
+same views of a second vector hold the gradients. Back-propagation after Rumelhart, Hinton and
+Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+PREDICT_ROWS = 1024  # images a forward pass takes at once where there are no gradients
+
+
+class Layer(NamedTuple):
+    """One affine layer: `weight` of shape (inputs, outputs), `bias` of shape (outputs,) or None."""
+
+    weight: np.ndarray
+    bias: np.ndarray | None
+
+
+def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every tensor, in the order of the flat vector.
+
+    Parameters
+    ----------
+    sizes
+        Widths from the input to the output, for example (784, 256, 10).
+    output_bias
+        Whether the last layer has a bias.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        shapes[f"weight_{i}"] = (inputs, outputs)
+        if output_bias or i < len(sizes) - 2:
+            shapes[f"bias_{i}"] = (outputs,)
+    return shapes
+
+
+def tensor_views(vector: np.ndarray, sizes: Sequence[int], output_bias: bool) -> dict[str, np.ndarray]:
+    """Return every tensor as a view into the flat vector."""
+    views, start = {}, 0
+    for name, shape in tensor_shapes(sizes, output_bias).items():
+        stop = start + int(np.prod(shape))
+        views[name] = vector[start:stop].reshape(shape)
+        start = stop
+    assert start == len(vector), "the vector does not fit the sizes"
+    return views
+
+
+def as_layers(tensors: dict[str, np.ndarray]) -> list[Layer]:
+    """Arrange tensors named weight_0, bias_0, … as layers."""
+    count = sum(name.startswith("weight_") for name in tensors)
+    return [Layer(tensors[f"weight_{i}"], tensors.get(f"bias_{i}")) for i in range(count)]
+
+
+def initialize(
+    sizes: Sequence[int], output_bias: bool, initializer: str, seed: Sequence[int], dtype: np.dtype | type
+) -> np.ndarray:
+    """Draw the parameters a network starts from.
+
+    Parameters
+    ----------
+    sizes, output_bias
+        As in `tensor_shapes`.
+    initializer
+        `he`: weights N(0, 2 / inputs), biases 0 (He et al., "Delving deep into rectifiers", 2015).
+        `notebook`: weights 0.1 N(0, 1), then biases N(0, 1), from `RandomState(sum(seed))`.
+    seed
+        The model's seed and the member's number.
+    dtype
+        Of the result.
+
+    Returns
+    -------
+    ndarray
+        The flat vector.
+    """
+    shapes = tensor_shapes(sizes, output_bias)
+    vector = np.zeros(sum(int(np.prod(shape)) for shape in shapes.values()))
+    views = tensor_views(vector, sizes, output_bias)
+    weights = [view for name, view in views.items() if name.startswith("weight_")]
+    biases = [view for name, view in views.items() if name.startswith("bias_")]
+    if initializer == "notebook":
+        legacy = np.random.RandomState(sum(seed))
+        for weight in weights:
+            weight[:] = 0.1 * legacy.randn(*weight.shape)
+        for bias in biases:
+            bias[:] = legacy.randn(*bias.shape)
+    else:
+        generator = np.random.default_rng(seed)
+        for weight in weights:
+            weight[:] = generator.standard_normal(weight.shape) * np.sqrt(2 / len(weight))
+    return vector.astype(dtype)
+
+
+def allocate(layers: Sequence[Layer], rows: int) -> list[np.ndarray]:
+    """Return a buffer of shape (rows, outputs) for each layer."""
+    return [np.empty((rows, layer.weight.shape[1]), layer.weight.dtype) for layer in layers]
+
+
+def forward(
+    layers: Sequence[Layer],
+    images: np.ndarray,
+    outputs: Sequence[np.ndarray],
+    dropout: float = 0.0,
+    generator: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Compute the activations of every layer and return the logits.
+
+    Parameters
+    ----------
+    layers
+        The parameters.
+    images
+        Shape (batch, pixels), in [0, 1].
+    outputs
+        One buffer of shape (batch, outputs) a layer; overwritten, the last with the logits.
+    dropout
+        Share of hidden units left out, the others scaled up to make good for them (Srivastava et
+        al., "Dropout", JMLR 15, 2014). 0 for prediction.
+    generator
+        Draws the units left out.
+
+    Returns
+    -------
+    ndarray
+        The logits, shape (batch, classes): the last of `outputs`.
+    """
+    below = images
+    for i, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
+        np.matmul(below, layer.weight, out=output)
+        if layer.bias is not None:
+            output += layer.bias
+        if i < len(layers) - 1:
+            np.maximum(output, 0, out=output)
+            if dropout:
+                assert generator is not None
+                output *= generator.random(output.shape, dtype=np.float32) >= dropout
+                output *= 1 / (1 - dropout)
+        below = output
+    return below
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into log-probabilities, in place.
+
+    The row maximum is subtracted first, so that no exponential overflows; what is left is kept
+    above -80, where single precision has no denormal numbers yet, which would slow every product
+    they enter.
+    """
+    logits -= logits.max(axis=1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return np.maximum(logits, -80, out=logits)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into probabilities, in place."""
+    return np.exp(log_softmax(logits), out=logits)
+
+
+def cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Return the sum over the rows of -log p(label)."""
+    return -float(log_probabilities[np.arange(len(labels)), labels].sum(dtype=np.float64))
+
+
+def count_correct(scores: np.ndarray, labels: np.ndarray) -> int:
+    """Return in how many rows the largest score is the label's."""
+    return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+
+
+def output_delta(log_probabilities: np.ndarray, labels: np.ndarray, rows: int, smoothing: float = 0.0) -> np.ndarray:
+    """Turn log-probabilities into the gradient of the mean loss by the logits, in place.
+
+    For softmax and cross-entropy it is (p - target) / rows: the derivative of log-sum-exp is p.
+
+    Parameters
+    ----------
+    log_probabilities
+        Shape (batch, classes); overwritten.
+    labels
+        Integers, shape (batch,).
+    rows
+        The number of rows the mean is over.
+    smoothing
+        Share of the target spread evenly over the classes (Szegedy et al., "Rethinking the
+        Inception architecture", 2016).
+    """
+    delta = np.exp(log_probabilities, out=log_probabilities)
+    delta[np.arange(len(labels)), labels] -= 1 - smoothing
+    if smoothing:
+        delta -= smoothing / delta.shape[1]
+    delta /= rows
+    return delta
+
+
+def backward(
+    layers: Sequence[Layer],
+    gradients: Sequence[Layer],
+    images: np.ndarray,
+    outputs: Sequence[np.ndarray],
+    deltas: Sequence[np.ndarray],
+    dropout: float = 0.0,
+) -> None:
+    """Compute the gradient of the loss by every parameter.
+
+    Parameters
+    ----------
+    layers, images, outputs, dropout
+        As given to `forward`, and filled by it.
+    gradients
+        Overwritten.
+    deltas
+        Buffers like `outputs`; the last holds the gradient by the logits (`output_delta`), the
+        others are overwritten.
+    """
+    for i in reversed(range(len(layers))):
+        below = outputs[i - 1] if i else images
+        weight_gradient, bias_gradient = gradients[i]
+        np.matmul(below.T, deltas[i], out=weight_gradient)
+        if bias_gradient is not None:
+            np.sum(deltas[i], axis=0, out=bias_gradient)
+        if i:
+            np.matmul(deltas[i], layers[i].weight.T, out=deltas[i - 1])
+            # a unit that was cut to 0, by the rectifier or by dropout, passes nothing back
+            deltas[i - 1] *= below > 0
+            if dropout:
+                deltas[i - 1] *= 1 / (1 - dropout)
+
+
+def predict(layers: Sequence[Layer], images: np.ndarray, pixel_max: int) -> np.ndarray:
+    """Return the class probabilities of images.
+
+    Parameters
+    ----------
+    layers
+        The parameters.
+    images
+        uint8, shape (rows, pixels).
+    pixel_max
+        The pixel value that stands for 1.0.
+
+    Returns
+    -------
+    ndarray
+        Shape (rows, classes), of the parameters' dtype.
+    """
+    dtype = layers[0].weight.dtype
+    probabilities = np.empty((len(images), layers[-1].weight.shape[1]), dtype)
+    outputs = allocate(layers, min(PREDICT_ROWS, len(images)))
+    for start in range(0, len(images), PREDICT_ROWS):
+        chunk = np.divide(images[start : start + PREDICT_ROWS], pixel_max, dtype=dtype)
+        logits = forward(layers, chunk, [output[: len(chunk)] for output in outputs])
+        probabilities[start : start + len(chunk)] = softmax(logits)
+    return probabilities

@@ -1,0 +1,100 @@
+"""The .npz files: training states and exported weights.
+
+Both open with `allow_pickle=False` and carry a JSON text `about` with what made them. The zip
+format's CRC-32 of every array is checked when it is read. The same content gives the same bytes.
+"""
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ann import InputError
+
+DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+@dataclass
+class State:
+    """All that training needs to go on as if it had never stopped.
+
+    Attributes
+    ----------
+    epoch, step
+        How many are done.
+    vectors
+        `parameters`, the optimizer's moments, and `average` where weights are averaged.
+    generator
+        The source of all further randomness.
+    about
+        The options it was trained with.
+    """
+
+    epoch: int
+    step: int
+    vectors: dict[str, np.ndarray]
+    generator: np.random.Generator
+    about: dict[str, Any]
+
+
+def write_state(path: Path, state: State) -> None:
+    """Write a training state."""
+    scalars = {
+        "epoch": np.int64(state.epoch),
+        "step": np.int64(state.step),
+        "generator": np.str_(json.dumps(state.generator.bit_generator.state, sort_keys=True)),
+        "about": np.str_(json.dumps(state.about, sort_keys=True)),
+    }
+    with open(path, "wb") as file:
+        np.savez(file, allow_pickle=False, **state.vectors, **scalars)
+
+
+def read_state(path: Path) -> State:
+    """Read a training state; raises InputError where it is damaged or none."""
+    arrays = _read_arrays(path)
+    try:
+        generator = np.random.default_rng()
+        generator.bit_generator.state = json.loads(str(arrays.pop("generator")))
+        about = json.loads(str(arrays.pop("about")))
+        epoch, step = int(arrays.pop("epoch")), int(arrays.pop("step"))
+        if "parameters" not in arrays:
+            raise KeyError("parameters")
+    except (*DAMAGE, TypeError) as error:
+        raise _not_ours(path, "a training state", error) from error
+    return State(epoch, step, arrays, generator, about)
+
+
+def write_weights(path: Path, tensors: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    """Write the tensors weight_0, bias_0, weight_1, … of a finished network."""
+    with open(path, "wb") as file:
+        np.savez(file, allow_pickle=False, **tensors, about=np.str_(json.dumps(about, sort_keys=True)))
+
+
+def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the tensors and `about`; raises InputError where the file is damaged or none of ours."""
+    arrays = _read_arrays(path)
+    try:
+        about = json.loads(str(arrays.pop("about")))
+        if not isinstance(about, dict) or "weight_0" not in arrays:
+            raise KeyError("weight_0")
+    except DAMAGE as error:
+        raise _not_ours(path, "exported weights", error) from error
+    return arrays, about
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except DAMAGE as error:
+        raise InputError(
+            f"{path}: damaged or not an .npz file ({error}); delete it and run again to remake it"
+        ) from error
+
+
+def _not_ours(path: Path, kind: str, error: Exception) -> InputError:
+    return InputError(f"{path}: not {kind} of this workflow ({error}); delete it and run again to remake it")

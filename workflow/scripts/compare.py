@@ -1,0 +1,76 @@
+"""Out-of-fold predictions of all models -> comparison.csv, best first."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ann import InputError, dataset, metrics, state
+from job import job, replacing
+
+
+def compare(
+    validations: Mapping[str, Path], weights: Mapping[str, Path], mean_of: Sequence[str], comparison: Path
+) -> None:
+    """Rank the models, and the mean of several where the submission asks for one.
+
+    Parameters
+    ----------
+    validations
+        By model, its out-of-fold predictions.
+    weights
+        By model, the weights of one member, to count parameters.
+    mean_of
+        Models whose mean is scored too; none or at least two.
+    comparison
+        The CSV file to write.
+    """
+    scores = {model: dataset.read_validation(path) for model, path in validations.items()}
+    parameters = {
+        model: sum(tensor.size for tensor in state.read_weights(path)[0].values()) for model, path in weights.items()
+    }
+    first = next(iter(scores.values()))
+    if any(not np.array_equal(score.label, first.label) for score in scores.values()):
+        raise InputError("the models' validation.parquet are not of the same rows; delete them and run again")
+    if mean_of:
+        name = " + ".join(mean_of)
+        mean = np.mean([scores[model].probabilities for model in mean_of], axis=0)
+        scores[name] = first._replace(predicted=mean.argmax(axis=1), probabilities=mean)
+        parameters[name] = sum(parameters[model] for model in mean_of)
+    with replacing(comparison) as part:
+        rank(scores, parameters).to_csv(part, index=False)
+
+
+def rank(scores: Mapping[str, dataset.Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
+    """Return one row a model, best first; figures are empty where nothing was held out."""
+    correct = {model: score.predicted == score.label for model, score in scores.items()}
+    rows = []
+    for model, hits in correct.items():
+        row = {"model": model, "parameters": parameters[model]}
+        if len(hits):
+            low, high = metrics.wilson_interval(int(hits.sum()), len(hits))
+            loss = metrics.log_loss(scores[model].probabilities, scores[model].label)
+            row |= {"accuracy": hits.mean(), "low": low, "high": high, "log_loss": loss}
+        rows.append(row)
+    columns = ["model", "parameters", "accuracy", "low", "high", "log_loss"]
+    table = pd.DataFrame(rows, columns=columns)
+    # names decide between equals, so that the order of the models in the config does not matter
+    table = table.sort_values(["accuracy", "log_loss", "model"], ascending=[False, True, True], ignore_index=True)
+    best = correct[table.model[0]]
+    differences = [metrics.paired_difference(correct[m], best) if len(best) else (np.nan,) * 3 for m in table.model]
+    table[["difference", "difference_low", "difference_high"]] = differences
+    return table
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    with job("compare", Path(snakemake.log[0])):
+        options = snakemake.params.options
+        compare(
+            dict(zip(options["models"], map(Path, snakemake.input.validations), strict=True)),
+            dict(zip(options["models"], map(Path, snakemake.input.weights), strict=True)),
+            options["mean_of"],
+            Path(snakemake.output[0]),
+        )

@@ -1,0 +1,70 @@
+"""Weights of all members, train shards and folds -> out-of-fold predictions and metrics."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ann import dataset, ensemble, metrics, network, state
+from job import job, replacing, write_json
+from threadpoolctl import threadpool_limits
+
+
+def evaluate(
+    weights: Sequence[Path],
+    shards: Sequence[Path],
+    folds: Path,
+    validation: Path,
+    report: Path,
+    options: dict[str, Any],
+) -> None:
+    """Predict every row with the member that was not trained on it, and count.
+
+    Parameters
+    ----------
+    weights
+        One file a fold, in order.
+    shards, folds
+        The training rows and their folds.
+    validation, report
+        The Parquet and the JSON file to write.
+    options
+        `predict` of the model and `classes`.
+    """
+    data = dataset.read_shards(shards)
+    assert data.label is not None
+    fold = dataset.match_folds(folds, data)
+    out_of_fold = np.zeros((len(fold), options["classes"]))
+    trained_on: list[tuple[np.ndarray, np.ndarray]] = []
+    views = ensemble.view_matrices(data.shape, options["predict"])
+    for number, path in enumerate(weights):
+        tensors, _ = state.read_weights(path)
+        mine, held_out = fold != number, fold == number
+        plain = network.predict(network.as_layers(tensors), data.images[mine], data.pixel_max)
+        trained_on.append((plain, data.label[mine]))
+        if held_out.any():
+            networks = ensemble.member_networks(tensors, views)
+            out_of_fold[held_out] = ensemble.mean_probabilities(networks, data.images[held_out], data.pixel_max)
+    rows = np.flatnonzero(fold >= 0)
+    probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
+    content = {
+        "train": metrics.summary(probabilities, labels, distinct_rows=len(fold)),
+        "validation": metrics.summary(out_of_fold, data.label) if len(rows) else None,
+    }
+    with replacing(validation) as part:
+        dataset.write_validation(part, data, fold, rows, out_of_fold[rows])
+    write_json(report, content)
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    with job(f"evaluate {snakemake.wildcards.model}", Path(snakemake.log[0])), threadpool_limits(snakemake.threads):
+        evaluate(
+            [Path(p) for p in snakemake.input.weights],
+            [Path(p) for p in snakemake.input.shards],
+            Path(snakemake.input.folds),
+            Path(snakemake.output.validation),
+            Path(snakemake.output.metrics),
+            snakemake.params.options,
+        )

@@ -1,0 +1,44 @@
+"""Weights of all members and one test shard -> its predictions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ann import dataset, ensemble, state
+from job import job, replacing
+from threadpoolctl import threadpool_limits
+
+
+def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: dict[str, Any]) -> None:
+    """Predict a test shard with the mean over the members, one row group at a time.
+
+    Parameters
+    ----------
+    weights
+        The members.
+    shard
+        The Parquet shard.
+    predictions
+        The Parquet file to write.
+    options
+        `predict` of the model and `classes`.
+    """
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
+    views = ensemble.view_matrices(shape, options["predict"])
+    networks = [layers for path in weights for layers in ensemble.member_networks(state.read_weights(path)[0], views)]
+    with replacing(predictions) as part, dataset.prediction_writer(part, options["classes"]) as writer:
+        for ids, images, _ in dataset.iterate_images(shard):
+            dataset.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max))
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    name = f"predict {snakemake.wildcards.model} {snakemake.wildcards.shard}"
+    with job(name, Path(snakemake.log[0])), threadpool_limits(snakemake.threads):
+        predict(
+            [Path(p) for p in snakemake.input.weights],
+            Path(snakemake.input.shard),
+            Path(snakemake.output[0]),
+            snakemake.params.options,
+        )

@@ -1,0 +1,39 @@
+"""Train shards -> a grid of random images with their labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ann import dataset, plots
+from job import job, replacing
+
+
+def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None:
+    """Draw some random training images.
+
+    Parameters
+    ----------
+    shards
+        Parquet shards with labels.
+    figure
+        The SVG file to write.
+    count, seed
+        How many, and which.
+    """
+    data = dataset.read_shards(shards)
+    assert data.label is not None
+    rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
+    images = data.images[rows].reshape(-1, *data.shape)
+    titles = [str(label) for label in data.label[rows]]
+    with replacing(figure) as part:
+        plots.save(plots.image_grid(images, titles, f"{len(rows)} of {len(data.label):,} training images"), part)
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    with job("samples", Path(snakemake.log[0])):
+        options = snakemake.params.options
+        shards = [Path(p) for p in snakemake.input.shards]
+        samples(shards, Path(snakemake.output[0]), options["samples"], options["seed"])

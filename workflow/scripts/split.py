@@ -1,0 +1,62 @@
+"""Train shards -> the fold of every row."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ann import InputError, dataset
+from job import job, replacing
+
+
+def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
+    """Assign every training row to a fold, stratified by label.
+
+    Parameters
+    ----------
+    shards
+        Parquet files with labels.
+    folds
+        The Parquet file to write.
+    count
+        Number of folds; 1 means none, every row then has fold -1.
+    seed
+        Of the shuffle.
+    """
+    rows = dataset.read_shards(shards)
+    assert rows.label is not None
+    with replacing(folds) as part:
+        dataset.write_folds(part, rows, stratify(rows.label, count, seed))
+
+
+def stratify(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return the fold of every row, int16.
+
+    The rows of each class are shuffled and dealt out in turn; each class goes on where the one
+    before it stopped, so that folds differ by at most one row in all and in every class.
+
+    Raises
+    ------
+    InputError
+        Where a class that occurs has fewer rows than there are folds.
+    """
+    fold = np.full(len(labels), -1, np.int16)
+    if count == 1:
+        return fold
+    generator = np.random.default_rng(seed)
+    dealt = 0
+    for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
+        if rows < count:
+            raise InputError(f"class {label} has {rows} rows, fewer than folds.count: {count}; lower folds.count")
+        members = generator.permutation(np.flatnonzero(labels == label))
+        fold[members] = (dealt + np.arange(rows)) % count
+        dealt += rows
+    return fold
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    with job("split", Path(snakemake.log[0])):
+        options = snakemake.params.options
+        split([Path(p) for p in snakemake.input.shards], Path(snakemake.output[0]), options["count"], options["seed"])

@@ -1,0 +1,95 @@
+"""Predictions of the chosen models -> submission.csv."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ann import InputError, dataset
+from job import job, replacing
+
+
+def submission(
+    predictions: dict[str, list[Path]],
+    comparison: Path,
+    sample: Path | None,
+    output: Path,
+    options: dict[str, Any],
+) -> None:
+    """Write one row a test image, shards in order.
+
+    Parameters
+    ----------
+    predictions
+        By model, the predictions of each test shard.
+    comparison
+        The ranking that `from: best` picks from.
+    sample
+        Kaggle's sample_submission.csv, which header, ids and rows are checked against.
+    output
+        The CSV file to write.
+    options
+        `from` and `columns` of the config's `submission` section, `id` of `data`.
+
+    Raises
+    ------
+    InputError
+        Where ids repeat, or differ from the sample's.
+    """
+    chosen = options["from"]
+    if chosen == "best":
+        ranked = pd.read_csv(comparison).model
+        chosen = [next(model for model in ranked if model in predictions)]
+    ids, labels = [], []
+    for shard in zip(*(predictions[model] for model in chosen), strict=True):
+        read = [dataset.read_predictions(path) for path in shard]
+        ids.append(read[0][0])
+        labels.append(np.mean([probabilities for _, probabilities in read], axis=0).argmax(axis=1))
+    label = np.concatenate(labels)
+    number = np.concatenate(ids) if options["id"] else np.arange(1, len(label) + 1)
+    table = pd.DataFrame({options["columns"][0]: number, options["columns"][1]: label})
+    repeated = table[table[options["columns"][0]].duplicated()]
+    if len(repeated):
+        raise InputError(f"id {repeated.iloc[0, 0]} (data.id: {options['id']}) stands more than once in the test files")
+    if sample is not None:
+        check_against(table, sample)
+    with replacing(output) as part:
+        table.to_csv(part, index=False)
+
+
+def check_against(table: pd.DataFrame, sample: Path) -> None:
+    """Compare header, number of rows and ids with a sample submission."""
+    try:
+        wanted = pd.read_csv(sample)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{sample}: cannot be read as CSV ({error})") from error
+    if list(wanted.columns) != list(table.columns):
+        raise InputError(
+            f"{sample}: its columns are {','.join(wanted.columns)}, submission.columns says {','.join(table.columns)}"
+        )
+    if len(wanted) != len(table):
+        raise InputError(f"{sample}: {len(wanted)} rows, but there are {len(table)} test images")
+    differing = np.flatnonzero(wanted.iloc[:, 0].to_numpy() != table.iloc[:, 0].to_numpy())
+    if len(differing):
+        row = differing[0]
+        raise InputError(
+            f"{sample}: row {row + 1} has id {wanted.iloc[row, 0]}, the test images have {table.iloc[row, 0]}"
+        )
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    with job("submission", Path(snakemake.log[0])):
+        options = snakemake.params.options
+        given = snakemake.input.get("sample", None)
+        paths = [Path(p) for p in snakemake.input.predictions]
+        shards = len(paths) // len(options["models"])
+        by_model = {model: paths[i * shards : (i + 1) * shards] for i, model in enumerate(options["models"])}
+        submission(
+            by_model,
+            Path(snakemake.input.comparison),
+            Path(given) if given else None,
+            Path(snakemake.output[0]),
+            options,
+        )

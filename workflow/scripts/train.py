@@ -1,0 +1,120 @@
+"""Train shards, folds and the block before -> a training state and its history."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from ann import InputError, dataset, state, training
+from job import job, replacing
+from threadpoolctl import threadpool_limits
+
+
+class Block(NamedTuple):
+    """Which block of which member: its model's name, fold, last epoch, and the epochs in all."""
+
+    model: str
+    fold: int
+    last_epoch: int
+    epochs: int
+
+
+def train(
+    shards: Sequence[Path],
+    folds: Path,
+    previous: tuple[Path, Path] | None,
+    output: tuple[Path, Path],
+    block: Block,
+    options: dict[str, Any],
+    classes: int,
+    threads: int,
+    say: Callable[[str], None],
+) -> None:
+    """Train one member for one block of epochs.
+
+    Parameters
+    ----------
+    shards, folds
+        The training rows and their folds; those of `block.fold` are left out, and scored.
+    previous, output
+        State and history of the block before (None for the first block) and of this one.
+    block
+        Which part of the training this is.
+    options
+        The model's section of the config.
+    classes
+        Number of classes.
+    threads
+        How many threads train.
+    say
+        Told a line an epoch.
+    """
+    data = dataset.read_shards(shards)
+    assert data.label is not None
+    fold = dataset.match_folds(folds, data)
+    rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
+    held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
+    sizes = [data.images.shape[1], *options["hidden"], classes]
+    history: list[dict[str, Any]] = []
+    if previous is None:
+        begin = training.start(sizes, options, block.fold)
+    else:
+        begin = state.read_state(previous[0])
+        if begin.about != {"sizes": sizes, "options": options}:
+            raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
+        history = pd.read_csv(previous[1], float_precision="round_trip").to_dict("records")
+    with threadpool_limits(1):
+        trainer = training.Trainer(begin, rows, data.shape, options, threads)
+        for epoch in range(begin.epoch + 1, block.last_epoch + 1):
+            row = trainer.run_epoch(block.epochs)
+            if epoch == block.last_epoch or (epoch - 1) % options["log_every"] == 0:
+                history.append(complete_row(row, trainer, rows, held_out))
+                say(progress_line(history[-1], block))
+    with replacing(output[0]) as part:
+        state.write_state(part, trainer.state())
+    with replacing(output[1]) as part:
+        pd.DataFrame(history).to_csv(part, index=False)
+
+
+def complete_row(
+    row: dict[str, float], trainer: training.Trainer, rows: training.Rows, held_out: training.Rows
+) -> dict[str, float]:
+    """Add validation figures, and for full batches the training figures after the update."""
+    if trainer.full_batch:
+        row["train_loss"], row["train_accuracy"] = trainer.score(rows, averaged=False)
+    validation = trainer.score(held_out) if len(held_out.labels) else (np.nan, np.nan)
+    speed = {name: row.pop(name) for name in ("gradient_norm", "images_per_second", "seconds")}
+    scores = {"validation_loss": validation[0], "validation_accuracy": validation[1]}
+    return row | scores | speed | trainer.optimizer_columns()
+
+
+def progress_line(row: dict[str, float], block: Block) -> str:
+    """Return what is told of an epoch."""
+    score = f"validation {row['validation_accuracy']:.2%}"
+    if np.isnan(row["validation_accuracy"]):
+        score = f"training {row['train_accuracy']:.2%}"
+    return (
+        f"{block.model} fold {block.fold} · epoch {row['epoch']:.0f}/{block.epochs} · loss {row['train_loss']:.4f} · "
+        f"{score} · {row['images_per_second'] / 1000:.1f}k images/s"
+    )
+
+
+if __name__ == "__main__":
+    snakemake: Any  # Snakemake puts it here
+
+    wildcards, params = snakemake.wildcards, snakemake.params
+    name = f"train {wildcards.model} fold {wildcards.fold}, epochs to {wildcards.epoch}"
+    with job(name, Path(snakemake.log[0])) as say:
+        before = snakemake.input.get("previous", None)
+        train(
+            shards=[Path(p) for p in snakemake.input.shards],
+            folds=Path(snakemake.input.folds),
+            previous=(Path(before[0]), Path(before[1])) if before else None,
+            output=(Path(snakemake.output.state), Path(snakemake.output.history)),
+            block=Block(wildcards.model, int(wildcards.fold), int(wildcards.epoch), params.total),
+            options=params.options["model"],
+            classes=params.options["classes"],
+            threads=snakemake.threads,
+            say=say,
+        )
