@@ -6,7 +6,9 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()))
+sys.path.insert(
+    0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve())
+)
 
 from digest import code_digest
 from settings import read_settings
@@ -20,7 +22,11 @@ def find_shards(paths, key):
     """Return the input file of every shard by its name: the file's, without its suffixes."""
     shards = {}
     for pattern in [paths] if isinstance(paths, str) else paths:
-        found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        found = (
+            sorted(glob.glob(pattern, recursive=True))
+            if glob.has_magic(pattern)
+            else [pattern]
+        )
         if not found:
             raise WorkflowError(f"{key}: no file matches {pattern}")
         for path in found:
@@ -28,15 +34,23 @@ def find_shards(paths, key):
             for suffix in SUFFIXES:
                 name = name.removesuffix(suffix)
             if name in shards:
-                raise WorkflowError(f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one")
+                raise WorkflowError(
+                    f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one"
+                )
             shards[name] = path
     return shards
 
 
-SHARDS = {split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")}
+SHARDS = {
+    split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
+}
 FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
 # the models whose predictions the submission is made of
-CANDIDATES = list(MODELS) if SETTINGS["submission"]["from"] == "best" else SETTINGS["submission"]["from"]
+CANDIDATES = (
+    list(MODELS)
+    if SETTINGS["submission"]["from"] == "best"
+    else SETTINGS["submission"]["from"]
+)
 FIGURES = ["learning", "confusion", "comparison"]
 
 
@@ -70,6 +84,26 @@ def model_files(name, models=MODELS):
     return [f"results/models/{model}/{name}" for model in models]
 
 
+def previous_block(wildcards):
+    """Return state and history that a block goes on from: those of the last full block before it."""
+    block = MODELS[wildcards.model]["block"]
+    epoch = (int(wildcards.epoch) - 1) // block * block
+    start = f"results/models/{wildcards.model}/fold-{wildcards.fold}/epoch-{epoch:04d}"
+    return [f"{start}.npz", f"{start}.csv"] if epoch else []
+
+
+def training_options(model):
+    """Return what the state after a given epoch depends on.
+
+    How many epochs follow is not among it, unless the schedule looks ahead: raising `epochs` then
+    adds blocks. Nor are `threads` and `block`, which cut the same work differently.
+    """
+    left_out = {"predict", "threads", "block"}
+    if MODELS[model]["schedule"]["name"] == "constant":
+        left_out.add("epochs")
+    return {key: value for key, value in MODELS[model].items() if key not in left_out}
+
+
 def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
     with open("results/comparison.csv", encoding="utf-8") as table:
@@ -77,6 +111,8 @@ def closing_words():
     row = dict(zip(header, best))
     accuracy = "not measured (folds.count is 1)"
     if row["accuracy"]:
-        share, low, high = (100 * float(row[key]) for key in ("accuracy", "low", "high"))
+        share, low, high = (
+            100 * float(row[key]) for key in ("accuracy", "low", "high")
+        )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"

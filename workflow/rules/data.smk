@@ -6,6 +6,10 @@ rule normalize:
         table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
     output:
         shard="results/data/{split}/{shard}.parquet",
+    log:
+        "results/logs/normalize/{split}/{shard}.log",
+    benchmark:
+        "results/benchmarks/normalize/{split}/{shard}.tsv"
     params:
         options=lambda wildcards: of(
             DATA,
@@ -13,10 +17,6 @@ rule normalize:
             *(("label", "classes") if wildcards.split == "train" else ("id",)),
         ),
         code=code_digest("normalize.py"),
-    log:
-        "results/logs/normalize/{split}/{shard}.log",
-    benchmark:
-        "results/benchmarks/normalize/{split}/{shard}.tsv"
     script:
         "../scripts/normalize.py"
 
@@ -27,13 +27,17 @@ rule quality:
         test=shards("test"),
     output:
         "results/data/quality.json",
-    params:
-        options={**of(DATA, "classes"), "train": shards("train"), "test": shards("test")},
-        code=code_digest("quality.py"),
     log:
         "results/logs/quality.log",
     benchmark:
         "results/benchmarks/quality.tsv"
+    params:
+        options={
+            **of(DATA, "classes"),
+            "train": shards("train"),
+            "test": shards("test"),
+        },
+        code=code_digest("quality.py"),
     script:
         "../scripts/quality.py"
 
@@ -42,14 +46,21 @@ rule samples:
     input:
         shards=shards("train"),
     output:
-        report("results/figures/samples.svg", category="Data", caption="../report/samples.rst"),
-    params:
-        options={**of(SETTINGS["figures"], "samples", "seed"), "shards": shards("train")},
-        code=code_digest("samples.py"),
+        report(
+            "results/figures/samples.svg",
+            category="Data",
+            caption="../report/samples.rst",
+        ),
     log:
         "results/logs/samples.log",
     benchmark:
         "results/benchmarks/samples.tsv"
+    params:
+        options={
+            **of(SETTINGS["figures"], "samples", "seed"),
+            "shards": shards("train"),
+        },
+        code=code_digest("samples.py"),
     script:
         "../scripts/samples.py"
 
@@ -59,12 +70,12 @@ rule split:
         shards=shards("train"),
     output:
         FOLD_FILE,
-    params:
-        options={**FOLDS, "shards": shards("train")},
-        code=code_digest("split.py"),
     log:
         "results/logs/split.log",
     benchmark:
         "results/benchmarks/split.tsv"
+    params:
+        options={**FOLDS, "shards": shards("train")},
+        code=code_digest("split.py"),
     script:
         "../scripts/split.py"

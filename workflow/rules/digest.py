@@ -77,8 +77,8 @@ def syntax_digest(path: Path) -> str:
     """Return a hash of a file's statements, docstrings left out."""
     tree = syntax(path)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:] or [ast.Pass()]
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
     # `unparse`, since the form of `dump` differs between Python versions
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()

@@ -8,16 +8,20 @@ rule figures:
         comparison="results/comparison.csv",
     output:
         **{
-            name: report(f"results/figures/{name}.svg", category="Models", caption=f"../report/{name}.rst")
+            name: report(
+                f"results/figures/{name}.svg",
+                category="Models",
+                caption=f"../report/{name}.rst",
+            )
             for name in FIGURES
         },
-    params:
-        options={"models": list(MODELS), **of(FOLDS, "count")},
-        code=code_digest("figures.py"),
     log:
         "results/logs/figures.log",
     benchmark:
         "results/benchmarks/figures.tsv"
+    params:
+        options={"models": list(MODELS), **of(FOLDS, "count")},
+        code=code_digest("figures.py"),
     script:
         "../scripts/figures.py"
 
@@ -27,21 +31,28 @@ rule report:
         quality="results/data/quality.json",
         comparison="results/comparison.csv",
         submission="results/submission.csv",
-        figures=["results/figures/samples.svg", *(f"results/figures/{name}.svg" for name in FIGURES)],
+        figures=[
+            "results/figures/samples.svg",
+            *(f"results/figures/{name}.svg" for name in FIGURES),
+        ],
     output:
         "results/report.html",
-    params:
-        options={
-            **SETTINGS,
-            "models": {
-                name: {key: value for key, value in model.items() if key not in ("threads", "block")}
-                for name, model in MODELS.items()
-            },
-        },
-        code=code_digest("report.py", "../report/report.html.j2"),
     log:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    params:
+        options={
+            **SETTINGS,
+            "models": {
+                name: {
+                    key: value
+                    for key, value in model.items()
+                    if key not in ("threads", "block")
+                }
+                for name, model in MODELS.items()
+            },
+        },
+        code=code_digest("report.py", "../report/report.html.j2"),
     script:
         "../scripts/report.py"

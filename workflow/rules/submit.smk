@@ -7,6 +7,11 @@ rule predict:
         shard="results/data/test/{shard}.parquet",
     output:
         "results/predictions/{model}/{shard}.parquet",
+    log:
+        "results/logs/predict/{model}/{shard}.log",
+    benchmark:
+        "results/benchmarks/predict/{model}/{shard}.tsv"
+    threads: 2
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
@@ -14,11 +19,6 @@ rule predict:
             **of(FOLDS, "count"),
         },
         code=code_digest("predict.py"),
-    threads: 2
-    log:
-        "results/logs/predict/{model}/{shard}.log",
-    benchmark:
-        "results/benchmarks/predict/{model}/{shard}.tsv"
     script:
         "../scripts/predict.py"
 
@@ -26,12 +26,22 @@ rule predict:
 rule submission:
     input:
         predictions=[
-            f"results/predictions/{model}/{shard}.parquet" for model in CANDIDATES for shard in SHARDS["test"]
+            f"results/predictions/{model}/{shard}.parquet"
+            for model in CANDIDATES
+            for shard in SHARDS["test"]
         ],
         comparison="results/comparison.csv",
         sample=DATA["sample_submission"] or [],
     output:
-        report("results/submission.csv", category="Submission", caption="../report/submission.rst"),
+        report(
+            "results/submission.csv",
+            category="Submission",
+            caption="../report/submission.rst",
+        ),
+    log:
+        "results/logs/submission.log",
+    benchmark:
+        "results/benchmarks/submission.tsv"
     params:
         options={
             **of(SETTINGS["submission"], "from", "columns"),
@@ -40,9 +50,5 @@ rule submission:
             "shards": list(SHARDS["test"]),
         },
         code=code_digest("submission.py"),
-    log:
-        "results/logs/submission.log",
-    benchmark:
-        "results/benchmarks/submission.tsv"
     script:
         "../scripts/submission.py"

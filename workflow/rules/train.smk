@@ -1,26 +1,6 @@
 # The networks: trained in a chain of blocks, exported, evaluated out of fold, compared.
 
 
-def previous_block(wildcards):
-    """Return state and history that a block goes on from: those of the last full block before it."""
-    block = MODELS[wildcards.model]["block"]
-    epoch = (int(wildcards.epoch) - 1) // block * block
-    start = f"results/models/{wildcards.model}/fold-{wildcards.fold}/epoch-{epoch:04d}"
-    return [f"{start}.npz", f"{start}.csv"] if epoch else []
-
-
-def training_options(model):
-    """Return what the state after a given epoch depends on.
-
-    How many epochs follow is not among it, unless the schedule looks ahead: raising `epochs` then
-    adds blocks. Nor are `threads` and `block`, which cut the same work differently.
-    """
-    left_out = {"predict", "threads", "block"}
-    if MODELS[model]["schedule"]["name"] == "constant":
-        left_out.add("epochs")
-    return {key: value for key, value in MODELS[model].items() if key not in left_out}
-
-
 rule train:
     input:
         shards=shards("train"),
@@ -29,6 +9,11 @@ rule train:
     output:
         state="results/models/{model}/fold-{fold}/epoch-{epoch}.npz",
         history="results/models/{model}/fold-{fold}/epoch-{epoch}.csv",
+    log:
+        "results/logs/train/{model}/fold-{fold}/epoch-{epoch}.log",
+    benchmark:
+        "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}.tsv"
+    threads: lambda wildcards: MODELS[wildcards.model]["threads"]
     params:
         options=lambda wildcards: {
             "model": training_options(wildcards.model),
@@ -39,11 +24,6 @@ rule train:
         code=code_digest("train.py"),
         # asking for `threads` keeps Snakemake from comparing it: only the progress line shows it
         total=lambda wildcards, threads: MODELS[wildcards.model]["epochs"],
-    threads: lambda wildcards: MODELS[wildcards.model]["threads"]
-    log:
-        "results/logs/train/{model}/fold-{fold}/epoch-{epoch}.log",
-    benchmark:
-        "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}.tsv"
     script:
         "../scripts/train.py"
 
@@ -55,16 +35,19 @@ rule export:
         ),
     output:
         "results/models/{model}/fold-{fold}/weights.npz",
-    params:
-        options=lambda wildcards: {
-            "model": {**training_options(wildcards.model), **of(MODELS[wildcards.model], "epochs")},
-            **of(DATA, "shape", "pixel_max", "classes"),
-        },
-        code=code_digest("export.py"),
     log:
         "results/logs/export/{model}/fold-{fold}.log",
     benchmark:
         "results/benchmarks/export/{model}/fold-{fold}.tsv"
+    params:
+        options=lambda wildcards: {
+            "model": {
+                **training_options(wildcards.model),
+                **of(MODELS[wildcards.model], "epochs"),
+            },
+            **of(DATA, "shape", "pixel_max", "classes"),
+        },
+        code=code_digest("export.py"),
     script:
         "../scripts/export.py"
 
@@ -77,6 +60,11 @@ rule evaluate:
     output:
         validation="results/models/{model}/validation.parquet",
         metrics="results/models/{model}/metrics.json",
+    log:
+        "results/logs/evaluate/{model}.log",
+    benchmark:
+        "results/benchmarks/evaluate/{model}.tsv"
+    threads: 2
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
@@ -85,11 +73,6 @@ rule evaluate:
             "shards": shards("train"),
         },
         code=code_digest("evaluate.py"),
-    threads: 2
-    log:
-        "results/logs/evaluate/{model}.log",
-    benchmark:
-        "results/benchmarks/evaluate/{model}.tsv"
     script:
         "../scripts/evaluate.py"
 
@@ -99,13 +82,24 @@ rule compare:
         validations=model_files("validation.parquet"),
         weights=model_files("fold-0/weights.npz"),
     output:
-        report("results/comparison.csv", category="Models", caption="../report/comparison.rst"),
-    params:
-        options={"models": list(MODELS), "mean_of": [] if len(CANDIDATES) < 2 or SETTINGS["submission"]["from"] == "best" else CANDIDATES},
-        code=code_digest("compare.py"),
+        report(
+            "results/comparison.csv",
+            category="Models",
+            caption="../report/comparison.rst",
+        ),
     log:
         "results/logs/compare.log",
     benchmark:
         "results/benchmarks/compare.tsv"
+    params:
+        options={
+            "models": list(MODELS),
+            "mean_of": (
+                []
+                if len(CANDIDATES) < 2 or SETTINGS["submission"]["from"] == "best"
+                else CANDIDATES
+            ),
+        },
+        code=code_digest("compare.py"),
     script:
         "../scripts/compare.py"

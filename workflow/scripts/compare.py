@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ann import InputError, dataset, metrics, state
+from ann import InputError, metrics, state, tables
 from job import job, replacing
 
 
@@ -26,7 +26,7 @@ def compare(
     comparison
         The CSV file to write.
     """
-    scores = {model: dataset.read_validation(path) for model, path in validations.items()}
+    scores = {model: tables.read_validation(path) for model, path in validations.items()}
     parameters = {
         model: sum(tensor.size for tensor in state.read_weights(path)[0].values()) for model, path in weights.items()
     }
@@ -42,7 +42,7 @@ def compare(
         rank(scores, parameters).to_csv(part, index=False)
 
 
-def rank(scores: Mapping[str, dataset.Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
+def rank(scores: Mapping[str, tables.Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
     """Return one row a model, best first; figures are empty where nothing was held out."""
     correct = {model: score.predicted == score.label for model, score in scores.items()}
     rows = []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, ensemble, metrics, network, state
+from ann import dataset, ensemble, metrics, network, state, tables
 from job import job, replacing, write_json
 from threadpoolctl import threadpool_limits
 
@@ -33,7 +33,7 @@ def evaluate(
     """
     data = dataset.read_shards(shards)
     assert data.label is not None
-    fold = dataset.match_folds(folds, data)
+    fold = tables.match_folds(folds, data)
     out_of_fold = np.zeros((len(fold), options["classes"]))
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
@@ -52,7 +52,7 @@ def evaluate(
         "validation": metrics.summary(out_of_fold, data.label) if len(rows) else None,
     }
     with replacing(validation) as part:
-        dataset.write_validation(part, data, fold, rows, out_of_fold[rows])
+        tables.write_validation(part, data, fold, rows, out_of_fold[rows])
     write_json(report, content)
 
 

@@ -32,7 +32,7 @@ def export(last_state: Path, weights: Path, options: dict[str, Any]) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions that decide the last bits of a result."""
-    blas = next((library for library in threadpool_info() if library["user_api"] == "blas"), {})
+    blas: dict[str, Any] = next((library for library in threadpool_info() if library["user_api"] == "blas"), {})
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,

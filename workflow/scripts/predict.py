@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ann import dataset, ensemble, state
+from ann import dataset, ensemble, state, tables
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -26,9 +26,9 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
     views = ensemble.view_matrices(shape, options["predict"])
     networks = [layers for path in weights for layers in ensemble.member_networks(state.read_weights(path)[0], views)]
-    with replacing(predictions) as part, dataset.prediction_writer(part, options["classes"]) as writer:
+    with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
-            dataset.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max))
+            tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max))
 
 
 if __name__ == "__main__":

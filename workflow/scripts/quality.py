@@ -46,7 +46,8 @@ def describe(shards: Sequence[Path], classes: int) -> tuple[dict[str, Any], np.n
                 counts = (0 if counts is None else counts) + np.bincount(labels, minlength=classes)
             digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
             hashes.append(np.frombuffer(digests, np.uint64))
-    assert low is not None and high is not None
+    assert low is not None
+    assert high is not None
     hashed = np.concatenate(hashes)
     values = rows * low.size
     content = {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import InputError, dataset
+from ann import InputError, dataset, tables
 from job import job, replacing
 
 
@@ -26,7 +26,7 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
     rows = dataset.read_shards(shards)
     assert rows.label is not None
     with replacing(folds) as part:
-        dataset.write_folds(part, rows, stratify(rows.label, count, seed))
+        tables.write_folds(part, rows, stratify(rows.label, count, seed))
 
 
 def stratify(labels: np.ndarray, count: int, seed: int) -> np.ndarray:

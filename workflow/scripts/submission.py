@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ann import InputError, dataset
+from ann import InputError, tables
 from job import job, replacing
 
 
@@ -42,7 +42,7 @@ def submission(
         chosen = [next(model for model in ranked if model in predictions)]
     ids, labels = [], []
     for shard in zip(*(predictions[model] for model in chosen), strict=True):
-        read = [dataset.read_predictions(path) for path in shard]
+        read = [tables.read_predictions(path) for path in shard]
         ids.append(read[0][0])
         labels.append(np.mean([probabilities for _, probabilities in read], axis=0).argmax(axis=1))
     label = np.concatenate(labels)

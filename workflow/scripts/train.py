@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from ann import InputError, dataset, state, training
+from ann import InputError, dataset, state, tables, training
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -52,7 +52,7 @@ def train(
     """
     data = dataset.read_shards(shards)
     assert data.label is not None
-    fold = dataset.match_folds(folds, data)
+    fold = tables.match_folds(folds, data)
     rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
     held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
     sizes = [data.images.shape[1], *options["hidden"], classes]

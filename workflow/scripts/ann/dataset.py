@@ -1,6 +1,6 @@
-"""The Parquet files: their schemas, written from arrays and read back as arrays.
+"""Shards of images: the Parquet schema, written from arrays and read back as arrays.
 
-The only place that knows the columns. Images are Arrow's `fixed_shape_tensor` of uint8, so that any
+The only place that knows their columns. Images are Arrow's `fixed_shape_tensor` of uint8, so that any
 Arrow reader sees their shape; every page carries a checksum, which is verified when it is read.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ann import InputError
+from ann.parquet import damaged, not_ours, open_file, read_table
 
 ROW_GROUP = 4096
 
@@ -45,18 +45,6 @@ class Dataset(NamedTuple):
     images: np.ndarray
     shape: tuple[int, int]
     pixel_max: int
-
-
-class Folds(NamedTuple):
-    """Which fold each training row belongs to; -1 where there are no folds."""
-
-    shard: np.ndarray
-    shards: list[str]
-    id: np.ndarray
-    fold: np.ndarray
-
-
-# --- Shards of images ---------------------------------------------------------------------------
 
 
 def write_shard(
@@ -111,9 +99,9 @@ def open_shard(path: Path) -> pq.ParquetFile:
     InputError
         Where the file is damaged or not a shard.
     """
-    shard = _open(path)
+    shard = open_file(path)
     if "image" not in shard.schema_arrow.names or b"pixel_max" not in (shard.schema_arrow.metadata or {}):
-        raise _not_ours(path, "it has no column of images")
+        raise not_ours(path, "it has no column of images")
     return shard
 
 
@@ -131,7 +119,7 @@ def iterate_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndar
         try:
             table = shard.read_row_group(group)
         except (pa.ArrowException, OSError) as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         label = table["label"].to_numpy() if "label" in table.column_names else None
         yield table["id"].to_numpy(), _pixels(table["image"]), label
 
@@ -155,8 +143,8 @@ def read_shards(paths: Sequence[Path]) -> Dataset:
         schema = open_shard(path).schema_arrow
         first = first or schema
         if not schema.equals(first, check_metadata=True):
-            raise _not_ours(path, f"its columns, shape or pixel_max differ from those of {paths[0]}")
-        table = _read(path)
+            raise not_ours(path, f"its columns, shape or pixel_max differ from those of {paths[0]}")
+        table = read_table(path)
         ids.append(table["id"].to_numpy())
         images.append(_pixels(table["image"]))
         counts.append(table.num_rows)
@@ -177,7 +165,7 @@ def read_shards(paths: Sequence[Path]) -> Dataset:
 
 def count_rows(path: Path) -> int:
     """Return the number of rows of a Parquet file, from its footer."""
-    return _open(path).metadata.num_rows
+    return open_file(path).metadata.num_rows
 
 
 def scale(images: np.ndarray, pixel_max: int, dtype: np.dtype | type = np.float32) -> np.ndarray:
@@ -185,143 +173,6 @@ def scale(images: np.ndarray, pixel_max: int, dtype: np.dtype | type = np.float3
     return np.divide(images, pixel_max, dtype=dtype)
 
 
-# --- Folds, out-of-fold predictions, predictions ------------------------------------------------
-
-
-def write_folds(path: Path, dataset: Dataset, fold: np.ndarray) -> None:
-    """Write the fold (int16) of every row of a dataset."""
-    _write(path, {**_keys(dataset.shard, dataset.shards, dataset.id), "fold": pa.array(fold, pa.int16())})
-
-
-def read_folds(path: Path) -> Folds:
-    """Read what `write_folds` wrote; raises InputError where it is damaged."""
-    table = _read(path, ["shard", "id", "fold"])
-    return Folds(*_shard_column(table), table["id"].to_numpy(), table["fold"].to_numpy())
-
-
-def match_folds(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return the fold of each row of the dataset, checked to be of these very rows."""
-    folds = read_folds(path)
-    if not (
-        folds.shards == dataset.shards
-        and np.array_equal(folds.shard, dataset.shard)
-        and np.array_equal(folds.id, dataset.id)
-    ):
-        raise _not_ours(path, "its rows are not those of the train shards")
-    return folds.fold
-
-
-class Validation(NamedTuple):
-    """Out-of-fold predictions, train rows in order; see `write_validation`."""
-
-    label: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray
-
-
-def write_validation(
-    path: Path, dataset: Dataset, fold: np.ndarray, rows: np.ndarray, probabilities: np.ndarray
-) -> None:
-    """Write the out-of-fold predictions of the given rows of a dataset.
-
-    Parameters
-    ----------
-    path
-        Where to.
-    dataset
-        The labelled rows.
-    fold
-        The fold of every row of the dataset.
-    rows
-        Indices of the rows predicted, ascending; empty where there are no folds.
-    probabilities
-        float32, shape (len(rows), classes).
-    """
-    assert dataset.label is not None
-    columns = _keys(dataset.shard[rows], dataset.shards, dataset.id[rows])
-    columns["fold"] = pa.array(fold[rows], pa.int16())
-    columns["label"] = pa.array(dataset.label[rows])
-    columns["predicted"] = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
-    columns["probabilities"] = _vectors(probabilities)
-    _write(path, columns)
-
-
-def read_validation(path: Path) -> Validation:
-    """Read what `write_validation` wrote; raises InputError where it is damaged."""
-    table = _read(path, ["label", "predicted", "probabilities"])
-    return Validation(table["label"].to_numpy(), table["predicted"].to_numpy(), _matrix(table["probabilities"]))
-
-
-def prediction_writer(path: Path, classes: int) -> pq.ParquetWriter:
-    """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
-    vector = pa.list_(pa.float32(), classes)
-    schema = pa.schema([("id", pa.int64()), ("label", pa.uint8()), ("probabilities", vector)])
-    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
-
-
-def write_predictions(writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray) -> None:
-    """Append the ids, likeliest classes and probabilities of some test rows."""
-    labels = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
-    writer.write_table(pa.table([pa.array(ids), labels, _vectors(probabilities)], schema=writer.schema))
-
-
-def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and probabilities that `write_predictions` wrote; raises InputError where damaged."""
-    table = _read(path, ["id", "probabilities"])
-    return table["id"].to_numpy(), _matrix(table["probabilities"])
-
-
-# --- Helpers ------------------------------------------------------------------------------------
-
-
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    file = _open(path)
-    missing = set(columns or []) - set(file.schema_arrow.names)
-    if missing:
-        raise _not_ours(path, f"it has no column {sorted(missing)[0]}")
-    try:
-        return file.read(columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from error
-
-
-def _write(path: Path, columns: dict[str, pa.Array]) -> None:
-    pq.write_table(pa.table(columns), path, compression="zstd", write_page_checksum=True)
-
-
-def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:
-    return {"shard": pa.DictionaryArray.from_arrays(pa.array(shard), shards), "id": pa.array(ids)}
-
-
-def _shard_column(table: pa.Table) -> tuple[np.ndarray, list[str]]:
-    column = table["shard"].combine_chunks()
-    return column.indices.to_numpy(), column.dictionary.to_pylist()
-
-
-def _vectors(matrix: np.ndarray) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float32).reshape(-1)), matrix.shape[1])
-
-
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
-    values = column.combine_chunks().flatten().to_numpy()
-    return values.reshape(len(column), column.type.list_size)
-
-
 def _pixels(column: pa.ChunkedArray) -> np.ndarray:
     chunks = [chunk.storage.flatten().to_numpy().reshape(len(chunk), -1) for chunk in column.chunks]
     return np.concatenate(chunks) if len(chunks) != 1 else chunks[0]
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: damaged or not a Parquet file ({error}); delete it and run again to remake it")
-
-
-def _not_ours(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: not what this workflow writes here: {reason}; delete it and run again to remake it")

@@ -1,43 +1,29 @@
-"""CSV in every wrapping -> validated record batches, streamed.
+"""CSV -> validated record batches, streamed.
 
 pyarrow parses the cells straight into `uint8`, so that a good file is read at the speed of the
 parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
 by `first_faults`, to say which cells are wrong.
 """
 
-import bz2
-import contextlib
 import csv
-import gzip
 import io
-import lzma
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from ann import InputError
+from ann.wrapping import BROKEN, broken, open_table
 
 BLOCK_BYTES = 4 << 20
 HEADER_BYTES = 1 << 20  # a header of 784 names takes 7 kB
 FAULTS_SHOWN = 5
 FAULTS_COUNTED = 1000
 INTEGER = re.compile(r"[ \t]*(0[xX][0-9a-fA-F]{1,2}|[0-9]+)[ \t]*", re.ASCII)  # what pyarrow takes
-WRAPPINGS = {
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",
-    b"\x1f\x8b": "gz",
-    b"BZh": "bz2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "zst",
-}
-BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
 
 
 class Batch(NamedTuple):
@@ -156,59 +142,6 @@ def within_range(batch: Batch, layout: Layout) -> bool:
     return batch.labels is None or batch.labels.max(initial=0) < layout.classes
 
 
-# --- The wrapping -------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def open_table(path: Path) -> Iterator[IO[bytes]]:
-    """Open a possibly compressed file as a stream of its plain bytes.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be opened, is empty, or is an archive with other than one member.
-    """
-    try:
-        with open(path, "rb") as raw:
-            start = raw.read(8)
-            raw.seek(0)
-            if not start:
-                raise InputError(f"{path}: the file is empty")
-            wrapping = next((kind for magic, kind in WRAPPINGS.items() if start.startswith(magic)), "")
-            if wrapping == "zip":
-                with zipfile.ZipFile(raw) as archive, archive.open(only_member(path, archive)) as plain:
-                    yield plain
-            elif wrapping == "zst":
-                with pa.CompressedInputStream(pa.PythonFile(raw), "zstd") as plain:
-                    yield plain
-            else:
-                openers = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-                with openers[wrapping](raw) if wrapping else contextlib.nullcontext(raw) as plain:
-                    yield plain
-    except BROKEN as error:
-        raise broken(path, error) from error
-
-
-def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """Return the one file of an archive, or say what else is in it."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    if len(members) != 1:
-        names = ", ".join(member.filename for member in members[:5]) or "nothing"
-        raise InputError(
-            f"{path}: the archive holds {len(members)} files ({names}); unpack it and name each CSV in the config"
-        )
-    if members[0].flag_bits & 1:
-        raise InputError(f"{path}: the archive is encrypted; unpack it and name the CSV in the config")
-    return members[0]
-
-
-def broken(path: Path, error: Exception) -> InputError:
-    """Say that a file cannot be read to its end, and what to do."""
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return InputError(f"{path}: {error.strerror}")
-    return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
-
-
 # --- The header ---------------------------------------------------------------------------------
 
 
@@ -226,8 +159,8 @@ def read_header(path: Path) -> list[str]:
             f"{path}: this is a web page, not a CSV table (a log-in page saved in its place?); download the file again"
         )
     for separator, name in ((b";", "semicolons"), (b"\t", "tabs")):
-        line = start.split(b"\n", 1)[0]
-        if separator in line and b"," not in line:
+        first_line = start.split(b"\n", 1)[0]
+        if separator in first_line and b"," not in first_line:
             raise InputError(f"{path}: the columns are separated by {name}; save the table with commas")
     try:
         text = start.decode("utf-8-sig", errors="ignore" if len(start) == HEADER_BYTES else "strict")

@@ -6,6 +6,7 @@ same views of a second vector hold the gradients. Back-propagation after Rumelha
 Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[in
         Whether the last layer has a bias.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         shapes[f"weight_{i}"] = (inputs, outputs)
         if output_bias or i < len(sizes) - 2:
             shapes[f"bias_{i}"] = (outputs,)

@@ -136,4 +136,4 @@ def make_optimizer(options: dict[str, Any], parameters: np.ndarray, tensors: int
     """
     if options["name"] == "norm_rms":
         return NormRms(parameters, options, tensors)
-    return {"adam": Adam, "sgd": Sgd}[options["name"]](parameters, options)
+    return Sgd(parameters, options) if options["name"] == "sgd" else Adam(parameters, options)

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, told apart with any kind of colour blindness
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnist-numpy",
     "svg.fonttype": "path",
     "font.size": 10,
@@ -18,7 +20,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",
 }

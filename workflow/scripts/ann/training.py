@@ -200,16 +200,16 @@ class Trainer:
 
     def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
         inputs, outputs = self.sizes[:2]
-        if self.lit is None or len(vector) < inputs * outputs:
+        if self.lit is None or len(vector) < inputs * outputs:  # the latter: one number a tensor
             return vector
         weight = vector[: inputs * outputs].reshape(inputs, outputs)
         return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
 
     def _put_back_unlit(self, full: np.ndarray, vector: np.ndarray) -> None:
-        if full is vector:
+        if self.lit is None or full is vector:
             return
         inputs, outputs = self.sizes[:2]
-        lit_count = int(np.count_nonzero(self.lit)) * outputs
+        lit_count = int(self.lit.sum()) * outputs
         full[: inputs * outputs].reshape(inputs, outputs)[self.lit] = vector[:lit_count].reshape(-1, outputs)
         full[inputs * outputs :] = vector[lit_count:]
 

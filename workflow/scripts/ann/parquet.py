@@ -1,0 +1,43 @@
+"""Parquet files with a checksum on every page, and one sentence for a damaged one."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ann import InputError
+
+
+def open_file(path: Path) -> pq.ParquetFile:
+    """Open a file; raises InputError where it is damaged or missing."""
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from error
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read some columns, or all; raises InputError where the file is damaged or has not all of them."""
+    file = open_file(path)
+    missing = set(columns or []) - set(file.schema_arrow.names)
+    if missing:
+        raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    try:
+        return file.read(columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, error) from error
+
+
+def write_table(path: Path, columns: dict[str, pa.Array]) -> None:
+    """Write named columns of one length."""
+    pq.write_table(pa.table(columns), path, compression="zstd", write_page_checksum=True)
+
+
+def damaged(path: Path, error: Exception) -> InputError:
+    """Say that a file cannot be read, and what to do."""
+    return InputError(f"{path}: damaged or not a Parquet file ({error}); delete it and run again to remake it")
+
+
+def not_ours(path: Path, reason: str) -> InputError:
+    """Say that a file is another than is expected here, and what to do."""
+    return InputError(f"{path}: not what this workflow writes here: {reason}; delete it and run again to remake it")

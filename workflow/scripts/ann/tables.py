@@ -1,0 +1,121 @@
+"""Folds and predictions: their Parquet schemas, written from arrays and read back as arrays."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ann.dataset import Dataset
+from ann.parquet import not_ours, read_table, write_table
+
+
+class Folds(NamedTuple):
+    """Which fold each training row belongs to; -1 where there are no folds."""
+
+    shard: np.ndarray
+    shards: list[str]
+    id: np.ndarray
+    fold: np.ndarray
+
+
+def write_folds(path: Path, dataset: Dataset, fold: np.ndarray) -> None:
+    """Write the fold (int16) of every row of a dataset."""
+    write_table(path, {**_keys(dataset.shard, dataset.shards, dataset.id), "fold": pa.array(fold, pa.int16())})
+
+
+def read_folds(path: Path) -> Folds:
+    """Read what `write_folds` wrote; raises InputError where it is damaged."""
+    table = read_table(path, ["shard", "id", "fold"])
+    return Folds(*_shard_column(table), table["id"].to_numpy(), table["fold"].to_numpy())
+
+
+def match_folds(path: Path, dataset: Dataset) -> np.ndarray:
+    """Return the fold of each row of the dataset, checked to be of these very rows."""
+    folds = read_folds(path)
+    if not (
+        folds.shards == dataset.shards
+        and np.array_equal(folds.shard, dataset.shard)
+        and np.array_equal(folds.id, dataset.id)
+    ):
+        raise not_ours(path, "its rows are not those of the train shards")
+    return folds.fold
+
+
+class Validation(NamedTuple):
+    """Out-of-fold predictions, train rows in order; see `write_validation`."""
+
+    label: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+
+
+def write_validation(
+    path: Path, dataset: Dataset, fold: np.ndarray, rows: np.ndarray, probabilities: np.ndarray
+) -> None:
+    """Write the out-of-fold predictions of the given rows of a dataset.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    dataset
+        The labelled rows.
+    fold
+        The fold of every row of the dataset.
+    rows
+        Indices of the rows predicted, ascending; empty where there are no folds.
+    probabilities
+        float32, shape (len(rows), classes).
+    """
+    assert dataset.label is not None
+    columns = _keys(dataset.shard[rows], dataset.shards, dataset.id[rows])
+    columns["fold"] = pa.array(fold[rows], pa.int16())
+    columns["label"] = pa.array(dataset.label[rows])
+    columns["predicted"] = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
+    columns["probabilities"] = _vectors(probabilities)
+    write_table(path, columns)
+
+
+def read_validation(path: Path) -> Validation:
+    """Read what `write_validation` wrote; raises InputError where it is damaged."""
+    table = read_table(path, ["label", "predicted", "probabilities"])
+    return Validation(table["label"].to_numpy(), table["predicted"].to_numpy(), _matrix(table["probabilities"]))
+
+
+def prediction_writer(path: Path, classes: int) -> pq.ParquetWriter:
+    """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
+    vector = pa.list_(pa.float32(), classes)
+    schema = pa.schema([("id", pa.int64()), ("label", pa.uint8()), ("probabilities", vector)])
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+
+def write_predictions(writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray) -> None:
+    """Append the ids, likeliest classes and probabilities of some test rows."""
+    labels = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
+    writer.write_table(pa.table([pa.array(ids), labels, _vectors(probabilities)], schema=writer.schema))
+
+
+def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return ids and probabilities that `write_predictions` wrote; raises InputError where damaged."""
+    table = read_table(path, ["id", "probabilities"])
+    return table["id"].to_numpy(), _matrix(table["probabilities"])
+
+
+def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:
+    return {"shard": pa.DictionaryArray.from_arrays(pa.array(shard), shards), "id": pa.array(ids)}
+
+
+def _shard_column(table: pa.Table) -> tuple[np.ndarray, list[str]]:
+    column = table["shard"].combine_chunks()
+    return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+
+def _vectors(matrix: np.ndarray) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float32).reshape(-1)), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks().flatten().to_numpy()
+    return values.reshape(len(column), column.type.list_size)
