@@ -1,0 +1,32 @@
+"""A first run, a second, and the same run elsewhere."""
+
+import csv
+
+
+def test_first_run_makes_a_submission_and_a_second_has_nothing_to_do(make_workspace):
+    workspace = make_workspace()
+    first = workspace.snakemake()
+    assert "out of fold" in first.stdout
+    rows = list(csv.reader(workspace.read("results/submission.csv").decode().splitlines()))
+    assert rows[0] == ["ImageId", "Label"]
+    assert [row[0] for row in rows[1:]] == [str(i) for i in range(1, 151)]
+    assert {row[1] for row in rows[1:]} <= set("0123456789")
+    second = workspace.snakemake()
+    assert "Nothing to be done" in second.stdout
+
+
+def test_the_same_run_gives_the_same_bytes(make_workspace):
+    one, other = make_workspace("one"), make_workspace("other")
+    for workspace in (one, other):
+        workspace.snakemake()
+    for name in (
+        "results/data/train/train.parquet",
+        "results/data/folds-2-0.parquet",
+        "results/models/mlp/fold-1/epoch-0004.npz",
+        "results/models/mlp/fold-1/weights.npz",
+        "results/models/mlp/validation.parquet",
+        "results/models/mlp/metrics.json",
+        "results/figures/confusion.svg",
+        "results/submission.csv",
+    ):
+        assert one.read(name) == other.read(name), name
