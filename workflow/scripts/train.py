@@ -82,7 +82,7 @@ def complete_row(
 ) -> dict[str, float]:
     """Add validation figures, and for full batches the training figures after the update."""
     if trainer.full_batch:
-        row["train_loss"], row["train_accuracy"] = trainer.score(rows, averaged=False)
+        row["train_loss"], row["train_accuracy"] = trainer.score(rows)
     validation = trainer.score(held_out) if len(held_out.labels) else (np.nan, np.nan)
     speed = {name: row.pop(name) for name in ("gradient_norm", "images_per_second", "seconds")}
     scores = {"validation_loss": validation[0], "validation_accuracy": validation[1]}

@@ -7,7 +7,7 @@ side by side, not the matrix products alone, and the sums are taken in a fixed o
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -15,8 +15,7 @@ import numpy as np
 
 from ann import InputError, augment, network, optimizers, schedules
 from ann.state import State
-
-PIECE = 1 << 15  # parameters updated at once: all vectors of a piece stay in the cache
+from ann.vectors import Vectors
 
 
 class Rows(NamedTuple):
@@ -25,14 +24,6 @@ class Rows(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     pixel_max: int
-
-
-class Piece(NamedTuple):
-    """A slice of the flat vector within one tensor."""
-
-    span: slice
-    tensor: int
-    decays: bool  # weights do, biases do not
 
 
 def start(sizes: Sequence[int], options: dict[str, Any], fold: int) -> State:
@@ -69,8 +60,6 @@ class Trainer:
 
     def __init__(self, state: State, rows: Rows, shape: Sequence[int], options: dict[str, Any], threads: int) -> None:
         self.options, self.threads = options, threads
-        self.sizes = [rows.images.shape[1], *options["hidden"], state.about["sizes"][-1]]
-        self.dtype = np.dtype(options["dtype"])
         self.epoch_number, self.step = state.epoch, state.step
         self.generator = np.random.default_rng()
         self.generator.bit_generator.state = state.generator.bit_generator.state
@@ -78,36 +67,22 @@ class Trainer:
         self.augments = augment.is_active(options["augment"])
         # the weights of a pixel that is never lit have no gradient: where nothing else moves them
         # either, they need no arithmetic
-        lit = rows.images.any(axis=0)
-        self.lit = lit if not (self.augments or options["weight_decay"]) and not lit.all() else None
-        self.full_vectors = {name: vector.copy() for name, vector in state.vectors.items()}
-        self.vectors = {name: self._leave_out_unlit(vector) for name, vector in self.full_vectors.items()}
-        self.rows = rows if self.lit is None else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
-        lit_sizes = [self.rows.images.shape[1], *self.sizes[1:]]
-        self._lay_out(lit_sizes)
+        lit: np.ndarray = np.asarray(rows.images.any(axis=0))
+        all_pixels = bool(self.augments or options["weight_decay"] or lit.all())
+        self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
+        sizes, output_bias = state.about["sizes"], options["output_bias"]
+        self.vectors = Vectors(state.vectors, sizes, output_bias, None if all_pixels else lit, threads)
+        self.optimizer = optimizers.make_optimizer(
+            options["optimizer"], self.vectors.parameters, len(self.vectors.tensor_names)
+        )
+        for name in self.optimizer.moments:
+            self.optimizer.moments[name] = self.vectors.used[name]
         self.full_batch = options["batch_size"] == "full"
         self.batch_size = len(rows.labels) if self.full_batch else min(options["batch_size"], len(rows.labels))
         self.steps_per_epoch = -(-len(rows.labels) // self.batch_size)
         self.workers = [_Worker(self, shape, worker) for worker in range(threads)]
         self.differentiated, self.updated = threading.Barrier(threads), threading.Barrier(threads)
         self.summed = threading.Barrier(threads, action=self._begin_update)
-
-    def _lay_out(self, sizes: Sequence[int]) -> None:
-        """Make the views, pieces and optimizer of the vectors in use."""
-        parameters = self.vectors["parameters"]
-        tensors = network.tensor_views(parameters, sizes, self.options["output_bias"])
-        self.layers = network.as_layers(tensors)
-        self.tensor_names = list(tensors)
-        self.optimizer = optimizers.make_optimizer(self.options["optimizer"], parameters, len(tensors))
-        for name in self.optimizer.moments:
-            self.optimizer.moments[name] = self.vectors[name]
-        self.gradients = [np.zeros_like(parameters) for _ in range(self.threads)]
-        self.gradient_layers = [
-            network.as_layers(network.tensor_views(gradient, sizes, self.options["output_bias"]))
-            for gradient in self.gradients
-        ]
-        self.pieces = list(_cut(tensors))
-        self.squares = np.zeros(len(self.pieces))
 
     def run_epoch(self, total_epochs: int | None) -> dict[str, float]:
         """Train one epoch and return its row of the history (without validation).
@@ -146,9 +121,7 @@ class Trainer:
 
     def _begin_update(self) -> None:
         """Between gradients and update, in one thread: norms, clipping, step size."""
-        tensor_squares = np.zeros(len(self.tensor_names))
-        for piece, square in zip(self.pieces, self.squares, strict=True):
-            tensor_squares[piece.tensor] += square
+        tensor_squares = self.vectors.tensor_squares()
         norm = float(np.sqrt(tensor_squares.sum()))
         self.gradient_norms.append(norm)
         clip = self.options["gradient_clip"]
@@ -168,17 +141,15 @@ class Trainer:
         if not isinstance(self.optimizer, optimizers.NormRms):
             return {}
         columns = {}
-        for i, name in enumerate(self.tensor_names):
+        for i, name in enumerate(self.vectors.tensor_names):
             columns[f"rms_{name}"] = float(np.sqrt(self.optimizer.last_mean_square[i]))
             columns[f"step_{name}"] = float(self.optimizer.step_sizes[i])
             columns[f"gradient_norm_{name}"] = float(np.sqrt(self.last_squares[i]))
         return columns
 
-    def score(self, rows: Rows, averaged: bool = True) -> tuple[float, float]:
-        """Return mean loss and accuracy of the network at hand, averaged weights if there are any."""
-        vectors = self.state().vectors
-        vector = vectors.get("average", vectors["parameters"]) if averaged else vectors["parameters"]
-        layers = network.as_layers(network.tensor_views(vector, self.sizes, self.options["output_bias"]))
+    def score(self, rows: Rows) -> tuple[float, float]:
+        """Return mean loss and accuracy of the network at hand on some rows."""
+        layers = self.vectors.predicting_layers()
         shares = np.array_split(np.arange(len(rows.labels)), self.threads)
 
         def score_share(share: np.ndarray) -> tuple[float, int]:
@@ -193,25 +164,8 @@ class Trainer:
         return sum(losses) / len(rows.labels), sum(correct) / len(rows.labels)
 
     def state(self) -> State:
-        """Return the state after the last epoch."""
-        for name, vector in self.vectors.items():
-            self._put_back_unlit(self.full_vectors[name], vector)
-        return State(self.epoch_number, self.step, self.full_vectors, self.generator, self.about)
-
-    def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
-        inputs, outputs = self.sizes[:2]
-        if self.lit is None or len(vector) < inputs * outputs:  # the latter: one number a tensor
-            return vector
-        weight = vector[: inputs * outputs].reshape(inputs, outputs)
-        return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
-
-    def _put_back_unlit(self, full: np.ndarray, vector: np.ndarray) -> None:
-        if self.lit is None or full is vector:
-            return
-        inputs, outputs = self.sizes[:2]
-        lit_count = int(self.lit.sum()) * outputs
-        full[: inputs * outputs].reshape(inputs, outputs)[self.lit] = vector[:lit_count].reshape(-1, outputs)
-        full[inputs * outputs :] = vector[lit_count:]
+        """Return the state after the last epoch, valid until the next."""
+        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, self.about)
 
     def _check_finite(self, loss: float) -> None:
         if not (np.isfinite(loss) and np.isfinite(self.gradient_norms).all()):
@@ -227,13 +181,14 @@ class _Worker:
     def __init__(self, trainer: Trainer, shape: Sequence[int], number: int) -> None:
         self.trainer, self.number = trainer, number
         most = -(-trainer.batch_size // trainer.threads)
-        self.outputs = network.allocate(trainer.layers, most)
-        self.deltas = network.allocate(trainer.layers, most)
+        self.outputs = network.allocate(trainer.vectors.layers, most)
+        self.deltas = network.allocate(trainer.vectors.layers, most)
         self.deltas[-1] = self.outputs[-1]
         pixels = trainer.rows.images.shape[1]
         self.raw = np.empty((most, pixels), np.uint8)
-        self.images = np.empty((most, pixels), trainer.dtype)
-        self.scratch = np.empty(PIECE, trainer.dtype)
+        dtype = trainer.vectors.parameters.dtype
+        self.images = np.empty((most, pixels), dtype)
+        self.scratch = np.empty(max(span.stop - span.start for span, _, _ in trainer.vectors.pieces), dtype)
         self.distortion = augment.Distortion(shape, trainer.options["augment"]) if trainer.augments else None
         self.generator = np.random.default_rng()
         self.prepared = False
@@ -266,13 +221,14 @@ class _Worker:
         labels = trainer.rows.labels[rows]
         outputs = [output[: len(rows)] for output in self.outputs]
         deltas = [delta[: len(rows)] for delta in self.deltas]
-        network.forward(trainer.layers, images, outputs, options["dropout"], self.generator)
+        layers = trainer.vectors.layers
+        network.forward(layers, images, outputs, options["dropout"], self.generator)
         self.correct += network.count_correct(outputs[-1], labels)
         log_probabilities = network.log_softmax(outputs[-1])
         self.loss += network.cross_entropy(log_probabilities, labels)
         network.output_delta(log_probabilities, labels, batch_rows, options["label_smoothing"])
-        gradients = trainer.gradient_layers[self.number]
-        network.backward(trainer.layers, gradients, images, outputs, deltas, options["dropout"])
+        gradients = trainer.vectors.gradient_layers[self.number]
+        network.backward(layers, gradients, images, outputs, deltas, options["dropout"])
 
     def _prepare(self, rows: np.ndarray) -> np.ndarray:
         """Gather, scale and distort the images of some rows."""
@@ -289,39 +245,26 @@ class _Worker:
 
     def _sum_gradients(self) -> None:
         """Add up all threads' gradients, and weight decay, in this thread's pieces."""
-        trainer = self.trainer
-        parameters, weight_decay = trainer.vectors["parameters"], trainer.options["weight_decay"]
-        for i in range(self.number, len(trainer.pieces), trainer.threads):
-            span, _, decays = trainer.pieces[i]
-            gradient = trainer.gradients[0][span]
-            for other in trainer.gradients[1:]:
+        vectors, weight_decay = self.trainer.vectors, self.trainer.options["weight_decay"]
+        for i in range(self.number, len(vectors.pieces), self.trainer.threads):
+            span, _, decays = vectors.pieces[i]
+            gradient = vectors.gradients[0][span]
+            for other in vectors.gradients[1:]:
                 gradient += other[span]
             if weight_decay and decays:
-                scratch = np.multiply(parameters[span], weight_decay, out=self.scratch[: len(gradient)])
-                gradient += scratch
-            trainer.squares[i] = np.dot(gradient, gradient)
+                gradient += np.multiply(vectors.parameters[span], weight_decay, out=self.scratch[: len(gradient)])
+            vectors.squares[i] = np.dot(gradient, gradient)
 
     def _update(self) -> None:
         """Move this thread's pieces of the parameters, and their averages."""
-        trainer = self.trainer
-        average = trainer.vectors.get("average")
-        for span, tensor, _ in trainer.pieces[self.number :: trainer.threads]:
-            parameters, gradient = trainer.vectors["parameters"][span], trainer.gradients[0][span]
+        trainer, vectors = self.trainer, self.trainer.vectors
+        for span, tensor, _ in vectors.pieces[self.number :: trainer.threads]:
+            parameters, gradient = vectors.parameters[span], vectors.gradients[0][span]
             scratch = self.scratch[: len(gradient)]
             if trainer.gradient_scale != 1.0:
                 gradient *= trainer.gradient_scale
             trainer.optimizer.update(span, tensor, parameters, gradient, scratch)
-            if average is not None:
-                np.subtract(parameters, average[span], out=scratch)
+            if vectors.average is not None:
+                np.subtract(parameters, vectors.average[span], out=scratch)
                 scratch *= 1 - trainer.average_decay
-                average[span] += scratch
-
-
-def _cut(tensors: dict[str, np.ndarray]) -> Iterator[Piece]:
-    """Cut the flat vector into pieces within tensors."""
-    first = 0
-    for i, (name, tensor) in enumerate(tensors.items()):
-        last = first + tensor.size
-        for begin in range(first, last, PIECE):
-            yield Piece(slice(begin, min(begin + PIECE, last)), i, name.startswith("weight_"))
-        first = last
+                vectors.average[span] += scratch

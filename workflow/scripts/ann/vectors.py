@@ -1,0 +1,100 @@
+"""The flat vectors of a member in training: parameters, moments, average, gradients.
+
+Laid out for speed: without the weights of pixels that are never lit, where nothing moves them, and
+cut into pieces that one thread updates while they stay in its cache.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ann import network
+from ann.network import Layer
+
+PIECE = 1 << 16  # parameters updated at once
+
+
+class Piece(NamedTuple):
+    """A slice of the flat vectors, within one tensor; weights decay, biases do not."""
+
+    span: slice
+    tensor: int
+    decays: bool
+
+
+class Vectors:
+    """All vectors of one member.
+
+    Parameters
+    ----------
+    full
+        `parameters` and what goes with them, as in a training state; not altered.
+    sizes, output_bias
+        The network's, as in `network.tensor_shapes`.
+    lit
+        bool, shape (pixels,): the pixels whose weights are in use; None for all.
+    threads
+        How many gradients there are.
+    """
+
+    def __init__(
+        self,
+        full: dict[str, np.ndarray],
+        sizes: Sequence[int],
+        output_bias: bool,
+        lit: np.ndarray | None,
+        threads: int,
+    ) -> None:
+        self.sizes, self.output_bias, self.lit = list(sizes), output_bias, lit
+        self._full = {name: vector.copy() for name, vector in full.items()}
+        self.used = {name: self._leave_out_unlit(vector) for name, vector in self._full.items()}
+        self.parameters, self.average = self.used["parameters"], self.used.get("average")
+        used_sizes = [sizes[0] if lit is None else int(lit.sum()), *sizes[1:]]
+        tensors = network.tensor_views(self.parameters, used_sizes, output_bias)
+        self.tensor_names = list(tensors)
+        self.layers = network.as_layers(tensors)
+        self.gradients = [np.zeros_like(self.parameters) for _ in range(threads)]
+        self.gradient_layers: list[list[Layer]] = [
+            network.as_layers(network.tensor_views(gradient, used_sizes, output_bias)) for gradient in self.gradients
+        ]
+        self.pieces = list(cut(tensors, min(PIECE, -(-self.parameters.size // (2 * threads)))))
+        self.squares = np.zeros(len(self.pieces))  # squared gradient norm of each piece
+
+    def full(self) -> dict[str, np.ndarray]:
+        """Return all vectors with every pixel's weights, valid until the next update."""
+        if self.lit is not None:
+            inputs, outputs = self.sizes[:2]
+            for name, used in self.used.items():
+                full, lit_size = self._full[name], int(self.lit.sum()) * outputs
+                if full is not used:
+                    full[: inputs * outputs].reshape(inputs, outputs)[self.lit] = used[:lit_size].reshape(-1, outputs)
+                    full[inputs * outputs :] = used[lit_size:]
+        return self._full
+
+    def predicting_layers(self) -> list[Layer]:
+        """Return the network as it is to be used: with averaged weights where there are any."""
+        vectors = self.full()
+        vector = vectors.get("average", vectors["parameters"])
+        return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
+
+    def tensor_squares(self) -> np.ndarray:
+        """Return the squared gradient norm of every tensor, from those of the pieces."""
+        return np.bincount([piece.tensor for piece in self.pieces], self.squares, len(self.tensor_names))
+
+    def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
+        inputs, outputs = self.sizes[:2]
+        if self.lit is None or len(vector) < inputs * outputs:  # the latter: one number a tensor
+            return vector
+        weight = vector[: inputs * outputs].reshape(inputs, outputs)
+        return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
+
+
+def cut(tensors: dict[str, np.ndarray], size: int) -> Iterator[Piece]:
+    """Cut the flat vector into pieces of at most `size` numbers, none across two tensors."""
+    first = 0
+    for i, (name, tensor) in enumerate(tensors.items()):
+        last = first + tensor.size
+        for begin in range(first, last, size):
+            yield Piece(slice(begin, min(begin + size, last)), i, name.startswith("weight_"))
+        first = last
