@@ -64,7 +64,7 @@ def train(
         if begin.about != {"sizes": sizes, "options": options}:
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
         history = pd.read_csv(previous[1], float_precision="round_trip").to_dict("records")
-    with threadpool_limits(1):
+    with threadpool_limits(threads):
         trainer = training.Trainer(begin, rows, data.shape, options, threads)
         for epoch in range(begin.epoch + 1, block.last_epoch + 1):
             row = trainer.run_epoch(block.epochs)

@@ -1,13 +1,13 @@
 """The training loop: (state, data) -> state, one epoch at a time.
 
-With several threads each batch is shared out: every thread carries its rows through the network on
-its own, with a single-threaded BLAS, then updates its share of the parameters. So all of a step runs
-side by side, not the matrix products alone, and the sums are taken in a fixed order.
+The matrix products are the BLAS's to share among its threads. Between the products of one step and of
+the next, each of our own threads updates its pieces of the parameters and then makes ready its rows
+of the next batch: one meeting of the threads a step.
 """
 
-import threading
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -71,77 +71,108 @@ class Trainer:
         all_pixels = bool(self.augments or options["weight_decay"] or lit.all())
         self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
         sizes, output_bias = state.about["sizes"], options["output_bias"]
-        self.vectors = Vectors(state.vectors, sizes, output_bias, None if all_pixels else lit, threads)
+        by_tensor = bool(options["optimizer"]["name"] == "norm_rms" or options["weight_decay"])
+        self.vectors = Vectors(state.vectors, sizes, output_bias, None if all_pixels else lit, by_tensor, threads)
         self.optimizer = optimizers.make_optimizer(
-            options["optimizer"], self.vectors.parameters, len(self.vectors.tensor_names)
+            options["optimizer"], self.vectors.parameters, len(self.vectors.tensors)
         )
         for name in self.optimizer.moments:
             self.optimizer.moments[name] = self.vectors.used[name]
         self.full_batch = options["batch_size"] == "full"
         self.batch_size = len(rows.labels) if self.full_batch else min(options["batch_size"], len(rows.labels))
         self.steps_per_epoch = -(-len(rows.labels) // self.batch_size)
-        self.workers = [_Worker(self, shape, worker) for worker in range(threads)]
-        self.differentiated, self.updated = threading.Barrier(threads), threading.Barrier(threads)
-        self.summed = threading.Barrier(threads, action=self._begin_update)
+        self.outputs = network.allocate(self.vectors.layers, self.batch_size)
+        self.deltas = [*network.allocate(self.vectors.layers[:-1], self.batch_size), self.outputs[-1]]
+        self.images = np.empty((self.batch_size, self.rows.images.shape[1]), self.vectors.parameters.dtype)
+        self.helpers = [_Helper(self, shape, number) for number in range(threads)]
 
     def run_epoch(self, total_epochs: int | None) -> dict[str, float]:
         """Train one epoch and return its row of the history (without validation).
 
+        Parameters
+        ----------
+        total_epochs
+            Length of the whole training, for schedules that look ahead.
+
         Raises
         ------
         InputError
-            Where loss or parameters are no longer finite numbers.
+            Where loss or gradient are no longer finite numbers.
         """
         began = time.perf_counter()
-        self.total_epochs = total_epochs
-        order_seed, worker_seed = self.generator.integers(2**63, size=2)
         count = len(self.rows.labels)
+        order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
         order = np.arange(count) if self.full_batch else np.random.default_rng(order_seed).permutation(count)
+        batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
+        for helper in self.helpers:
+            helper.generator = np.random.default_rng([augment_seed, helper.number])
+        dropout_generator = np.random.default_rng(dropout_seed)
+        self.loss, self.correct = 0.0, 0
         self.gradient_norms: list[float] = []
-        for worker in self.workers:
-            worker.generator = np.random.default_rng([worker_seed, worker.number])
-        if self.threads == 1:
-            self.workers[0].run(order)
-        else:
-            with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(lambda worker: worker.run(order), self.workers))
+        # what is not finite any more is found, and told, at the end of the epoch
+        with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
+            self._share_out(pool, lambda helper: helper.prepare(batches[0]))
+            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+                self._differentiate(batch, dropout_generator)
+                self._begin_update(total_epochs)
+                self._share_out(pool, functools.partial(_Helper.update_then_prepare, following=following))
         self.epoch_number += 1
-        loss = sum(worker.loss for worker in self.workers) / count
-        self._check_finite(loss)
+        self._check_finite()
         seconds = time.perf_counter() - began
         return {
             "epoch": self.epoch_number,
             "learning_rate": self.learning_rate,
-            "train_loss": loss,
-            "train_accuracy": sum(worker.correct for worker in self.workers) / count,
+            "train_loss": self.loss / count,
+            "train_accuracy": self.correct / count,
             "gradient_norm": float(np.mean(self.gradient_norms)),
             "images_per_second": count / seconds,
             "seconds": seconds,
         }
 
-    def _begin_update(self) -> None:
-        """Between gradients and update, in one thread: norms, clipping, step size."""
-        tensor_squares = self.vectors.tensor_squares()
-        norm = float(np.sqrt(tensor_squares.sum()))
+    def _share_out(self, pool: ThreadPoolExecutor, task: Callable[["_Helper"], None]) -> None:
+        """Run a task for every helper, the first in this thread."""
+        others = [pool.submit(task, helper) for helper in self.helpers[1:]]
+        task(self.helpers[0])
+        for other in others:
+            other.result()
+
+    def _differentiate(self, batch: np.ndarray, generator: np.random.Generator) -> None:
+        """Carry a batch forward and back; add up its loss and correct answers."""
+        options, layers, labels = self.options, self.vectors.layers, self.rows.labels[batch]
+        images = self.images[: len(batch)]
+        outputs = [output[: len(batch)] for output in self.outputs]
+        deltas = [delta[: len(batch)] for delta in self.deltas]
+        network.forward(layers, images, outputs, options["dropout"], generator)
+        self.correct += network.count_correct(outputs[-1], labels)
+        log_probabilities = network.log_softmax(outputs[-1])
+        self.loss += network.cross_entropy(log_probabilities, labels)
+        network.output_delta(log_probabilities, labels, options["label_smoothing"])
+        network.backward(layers, self.vectors.gradient_layers, images, outputs, deltas, options["dropout"])
+
+    def _begin_update(self, total_epochs: int | None) -> None:
+        """Complete the gradient, measure and clip it, and settle the step size."""
+        options = self.options
+        if options["weight_decay"]:
+            self.vectors.add_weight_decay(options["weight_decay"])
+        squares = self.vectors.gradient_squares()
+        norm = float(np.sqrt(squares.sum()))
         self.gradient_norms.append(norm)
-        clip = self.options["gradient_clip"]
+        clip = options["gradient_clip"]
         self.gradient_scale = clip / norm if clip and norm > clip else 1.0
-        share = schedules.learning_rate_share(
-            self.options["schedule"], self.step, self.steps_per_epoch, self.total_epochs
-        )
-        self.learning_rate = self.options["learning_rate"] * share
+        share = schedules.learning_rate_share(options["schedule"], self.step, self.steps_per_epoch, total_epochs)
+        self.learning_rate = options["learning_rate"] * share
         self.step += 1
-        self.last_squares = tensor_squares * self.gradient_scale**2
+        self.last_squares = squares * self.gradient_scale**2
         self.optimizer.begin(self.step, self.learning_rate, self.last_squares)
         # averages of few steps follow closely, so that the random start is soon forgotten
-        self.average_decay = min(self.options["average"], self.step / (self.step + 9))
+        self.average_decay = min(options["average"], self.step / (self.step + 9))
 
     def optimizer_columns(self) -> dict[str, float]:
         """Return what the notebook prints of each tensor: RMS, step size and gradient norm."""
         if not isinstance(self.optimizer, optimizers.NormRms):
             return {}
         columns = {}
-        for i, name in enumerate(self.vectors.tensor_names):
+        for i, name in enumerate(self.vectors.tensors):
             columns[f"rms_{name}"] = float(np.sqrt(self.optimizer.last_mean_square[i]))
             columns[f"step_{name}"] = float(self.optimizer.step_sizes[i])
             columns[f"gradient_norm_{name}"] = float(np.sqrt(self.last_squares[i]))
@@ -167,99 +198,53 @@ class Trainer:
         """Return the state after the last epoch, valid until the next."""
         return State(self.epoch_number, self.step, self.vectors.full(), self.generator, self.about)
 
-    def _check_finite(self, loss: float) -> None:
-        if not (np.isfinite(loss) and np.isfinite(self.gradient_norms).all()):
+    def _check_finite(self) -> None:
+        if not (np.isfinite(self.loss) and np.isfinite(self.gradient_norms).all()):
             raise InputError(
-                f"training diverged in epoch {self.epoch_number}: the loss is {loss:g}; "
+                f"training diverged in epoch {self.epoch_number}: the loss is {self.loss / len(self.rows.labels):g}; "
                 f"lower learning_rate (now {self.options['learning_rate']:g}) or set gradient_clip"
             )
 
 
-class _Worker:
-    """One thread's share of every batch, with its buffers."""
+class _Helper:
+    """One thread's share of what is done between the matrix products, with its buffers."""
 
     def __init__(self, trainer: Trainer, shape: Sequence[int], number: int) -> None:
         self.trainer, self.number = trainer, number
         most = -(-trainer.batch_size // trainer.threads)
-        self.outputs = network.allocate(trainer.vectors.layers, most)
-        self.deltas = network.allocate(trainer.vectors.layers, most)
-        self.deltas[-1] = self.outputs[-1]
-        pixels = trainer.rows.images.shape[1]
-        self.raw = np.empty((most, pixels), np.uint8)
-        dtype = trainer.vectors.parameters.dtype
-        self.images = np.empty((most, pixels), dtype)
-        self.scratch = np.empty(max(span.stop - span.start for span, _, _ in trainer.vectors.pieces), dtype)
+        self.raw = np.empty((most, trainer.images.shape[1]), np.uint8)
+        largest = max(span.stop - span.start for span, _ in trainer.vectors.pieces)
+        self.scratch = np.empty(largest, trainer.images.dtype)
         self.distortion = augment.Distortion(shape, trainer.options["augment"]) if trainer.augments else None
         self.generator = np.random.default_rng()
+        self.keeps_images = trainer.full_batch and not trainer.augments
         self.prepared = False
 
-    def run(self, order: np.ndarray) -> None:
-        """Train on this thread's rows of every batch of an epoch."""
+    def update_then_prepare(self, following: np.ndarray | None) -> None:
+        """Update this thread's pieces, then make ready its rows of the following batch, if there is one."""
+        self._update()
+        if following is not None:
+            self.prepare(following)
+
+    def prepare(self, batch: np.ndarray) -> None:
+        """Gather, scale and distort this thread's rows of a batch."""
+        if self.prepared and self.keeps_images:
+            return  # the same rows in the same order, every epoch
         trainer = self.trainer
-        self.loss, self.correct = 0.0, 0
-        # what is not finite any more is found, and told, at the end of the epoch
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            try:
-                for first in range(0, len(order), trainer.batch_size):
-                    batch = order[first : first + trainer.batch_size]
-                    start, stop = (len(batch) * (self.number + i) // trainer.threads for i in (0, 1))
-                    self._differentiate(batch[start:stop], len(batch))
-                    trainer.differentiated.wait()
-                    self._sum_gradients()
-                    trainer.summed.wait()
-                    self._update()
-                    trainer.updated.wait()
-            except BaseException:
-                for barrier in (trainer.differentiated, trainer.summed, trainer.updated):
-                    barrier.abort()
-                raise
-
-    def _differentiate(self, rows: np.ndarray, batch_rows: int) -> None:
-        """Carry some rows forward and back; add up their loss and correct answers."""
-        trainer, options = self.trainer, self.trainer.options
-        images = self._prepare(rows)
-        labels = trainer.rows.labels[rows]
-        outputs = [output[: len(rows)] for output in self.outputs]
-        deltas = [delta[: len(rows)] for delta in self.deltas]
-        layers = trainer.vectors.layers
-        network.forward(layers, images, outputs, options["dropout"], self.generator)
-        self.correct += network.count_correct(outputs[-1], labels)
-        log_probabilities = network.log_softmax(outputs[-1])
-        self.loss += network.cross_entropy(log_probabilities, labels)
-        network.output_delta(log_probabilities, labels, batch_rows, options["label_smoothing"])
-        gradients = trainer.vectors.gradient_layers[self.number]
-        network.backward(layers, gradients, images, outputs, deltas, options["dropout"])
-
-    def _prepare(self, rows: np.ndarray) -> np.ndarray:
-        """Gather, scale and distort the images of some rows."""
-        if self.trainer.full_batch and self.prepared and self.distortion is None:
-            return self.images  # the same rows in the same order, every epoch
-        raw, images = self.raw[: len(rows)], self.images[: len(rows)]
-        np.take(self.trainer.rows.images, rows, axis=0, out=raw, mode="clip")
+        first, last = (len(batch) * (self.number + i) // trainer.threads for i in (0, 1))
+        raw, images = self.raw[: last - first], trainer.images[first:last]
+        np.take(trainer.rows.images, batch[first:last], axis=0, out=raw, mode="clip")
         if self.distortion is None:
-            np.divide(raw, self.trainer.rows.pixel_max, out=images, dtype=images.dtype)
+            np.divide(raw, trainer.rows.pixel_max, out=images, dtype=images.dtype)
         else:
-            self.distortion.apply(raw, self.trainer.rows.pixel_max, self.generator, images)
+            self.distortion.apply(raw, trainer.rows.pixel_max, self.generator, images)
         self.prepared = True
-        return images
-
-    def _sum_gradients(self) -> None:
-        """Add up all threads' gradients, and weight decay, in this thread's pieces."""
-        vectors, weight_decay = self.trainer.vectors, self.trainer.options["weight_decay"]
-        for i in range(self.number, len(vectors.pieces), self.trainer.threads):
-            span, _, decays = vectors.pieces[i]
-            gradient = vectors.gradients[0][span]
-            for other in vectors.gradients[1:]:
-                gradient += other[span]
-            if weight_decay and decays:
-                gradient += np.multiply(vectors.parameters[span], weight_decay, out=self.scratch[: len(gradient)])
-            vectors.squares[i] = np.dot(gradient, gradient)
 
     def _update(self) -> None:
         """Move this thread's pieces of the parameters, and their averages."""
         trainer, vectors = self.trainer, self.trainer.vectors
-        for span, tensor, _ in vectors.pieces[self.number :: trainer.threads]:
-            parameters, gradient = vectors.parameters[span], vectors.gradients[0][span]
+        for span, tensor in vectors.pieces[self.number :: trainer.threads]:
+            parameters, gradient = vectors.parameters[span], vectors.gradient[span]
             scratch = self.scratch[: len(gradient)]
             if trainer.gradient_scale != 1.0:
                 gradient *= trainer.gradient_scale

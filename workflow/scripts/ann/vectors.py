@@ -1,4 +1,4 @@
-"""The flat vectors of a member in training: parameters, moments, average, gradients.
+"""The flat vectors of a member in training: parameters, moments, average, gradient.
 
 Laid out for speed: without the weights of pixels that are never lit, where nothing moves them, and
 cut into pieces that one thread updates while they stay in its cache.
@@ -16,11 +16,10 @@ PIECE = 1 << 16  # parameters updated at once
 
 
 class Piece(NamedTuple):
-    """A slice of the flat vectors, within one tensor; weights decay, biases do not."""
+    """A slice of the flat vectors, and the number of the tensor it is in."""
 
     span: slice
     tensor: int
-    decays: bool
 
 
 class Vectors:
@@ -34,8 +33,10 @@ class Vectors:
         The network's, as in `network.tensor_shapes`.
     lit
         bool, shape (pixels,): the pixels whose weights are in use; None for all.
+    by_tensor
+        Whether each piece keeps to one tensor.
     threads
-        How many gradients there are.
+        Among how many the pieces are shared out.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Vectors:
         sizes: Sequence[int],
         output_bias: bool,
         lit: np.ndarray | None,
+        by_tensor: bool,
         threads: int,
     ) -> None:
         self.sizes, self.output_bias, self.lit = list(sizes), output_bias, lit
@@ -52,14 +54,15 @@ class Vectors:
         self.parameters, self.average = self.used["parameters"], self.used.get("average")
         used_sizes = [sizes[0] if lit is None else int(lit.sum()), *sizes[1:]]
         tensors = network.tensor_views(self.parameters, used_sizes, output_bias)
-        self.tensor_names = list(tensors)
         self.layers = network.as_layers(tensors)
-        self.gradients = [np.zeros_like(self.parameters) for _ in range(threads)]
-        self.gradient_layers: list[list[Layer]] = [
-            network.as_layers(network.tensor_views(gradient, used_sizes, output_bias)) for gradient in self.gradients
-        ]
-        self.pieces = list(cut(tensors, min(PIECE, -(-self.parameters.size // (2 * threads)))))
-        self.squares = np.zeros(len(self.pieces))  # squared gradient norm of each piece
+        self.gradient = np.zeros_like(self.parameters)
+        self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, output_bias)
+        self.gradient_layers = network.as_layers(self.tensor_gradients)
+        self.tensors = tensors
+        # as many pieces for each thread, none larger than PIECE
+        count = threads * -(-self.parameters.size // (threads * PIECE))
+        size = -(-self.parameters.size // count)
+        self.pieces = list(cut(tensors if by_tensor else {"all": self.parameters}, size))
 
     def full(self) -> dict[str, np.ndarray]:
         """Return all vectors with every pixel's weights, valid until the next update."""
@@ -78,9 +81,16 @@ class Vectors:
         vector = vectors.get("average", vectors["parameters"])
         return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
 
-    def tensor_squares(self) -> np.ndarray:
-        """Return the squared gradient norm of every tensor, from those of the pieces."""
-        return np.bincount([piece.tensor for piece in self.pieces], self.squares, len(self.tensor_names))
+    def add_weight_decay(self, weight_decay: float) -> None:
+        """Add the gradient of weight_decay / 2 · Σw² over all weights."""
+        for name, tensor in self.tensors.items():
+            if name.startswith("weight_"):
+                self.tensor_gradients[name] += weight_decay * tensor
+
+    def gradient_squares(self) -> np.ndarray:
+        """Return the squared gradient norm of every tensor."""
+        flat = [gradient.reshape(-1) for gradient in self.tensor_gradients.values()]
+        return np.array([float(np.dot(gradient, gradient)) for gradient in flat])
 
     def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
         inputs, outputs = self.sizes[:2]
@@ -93,8 +103,8 @@ class Vectors:
 def cut(tensors: dict[str, np.ndarray], size: int) -> Iterator[Piece]:
     """Cut the flat vector into pieces of at most `size` numbers, none across two tensors."""
     first = 0
-    for i, (name, tensor) in enumerate(tensors.items()):
+    for i, tensor in enumerate(tensors.values()):
         last = first + tensor.size
         for begin in range(first, last, size):
-            yield Piece(slice(begin, min(begin + size, last)), i, name.startswith("weight_"))
+            yield Piece(slice(begin, min(begin + size, last)), i)
         first = last
