@@ -33,6 +33,9 @@ lint: $(VENV)/dev
 	@$(BIN)/snakemake --lint >$(VENV)/lint.txt 2>&1 || true; \
 	if grep -E '^ +\* ' $(VENV)/lint.txt | grep -v 'Specify a conda environment or container'; then cat $(VENV)/lint.txt; exit 1; fi
 
+bench: $(VENV)/bench
+	$(BIN)/python benchmarks/speed.py $(ARGS)
+
 why: setup
 	$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS)
 
@@ -49,6 +52,10 @@ $(VENV)/ready: requirements.txt | $(VENV)/bin/pip
 $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/ready
+
+$(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "make: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d; name another with PYTHON=python3.11" % v)'

@@ -1,0 +1,192 @@
+"""The others in `make bench`: the notebook's recipe, scikit-learn and PyTorch; and where our time goes."""
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from ann import augment, network, training
+from ann.training import Rows, Trainer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
+
+TORCH_BEST = (256, 0.003)
+
+
+def floats(rows: Rows) -> np.ndarray:
+    """Return the images as the others want them: float32 in [0, 1]."""
+    return np.divide(rows.images, rows.pixel_max, dtype=np.float32)
+
+
+def sklearn_epoch(rows: Rows, batch: int) -> Callable[[], float]:
+    """Return a function that trains one more epoch of MLPClassifier and times it."""
+    images = floats(rows)
+    classifier = MLPClassifier((256,), batch_size=batch, max_iter=1, warm_start=True, alpha=0.0)
+
+    def run() -> float:
+        began = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            classifier.fit(images, rows.labels)
+        return time.perf_counter() - began
+
+    return run
+
+
+class TorchNetwork:
+    """The same network, optimizer and loss in PyTorch."""
+
+    def __init__(self, rows: Rows, batch: int, learning_rate: float, threads: int, seed: int) -> None:
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        self.images, self.labels = torch.from_numpy(floats(rows)), torch.from_numpy(rows.labels.astype(np.int64))
+        self.model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate)
+        self.batch = batch
+
+    def run_epoch(self) -> float:
+        """Train an epoch and return its seconds."""
+        began = time.perf_counter()
+        order = torch.randperm(len(self.labels))
+        for first in range(0, len(order), self.batch):
+            rows = order[first : first + self.batch]
+            self.optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(self.model(self.images[rows]), self.labels[rows])
+            loss.backward()
+            self.optimizer.step()
+        return time.perf_counter() - began
+
+    def accuracy(self) -> float:
+        """Return the accuracy on the training rows."""
+        with torch.no_grad():
+            return float((self.model(self.images).argmax(1) == self.labels).double().mean())
+
+
+def torch_epoch(rows: Rows, batch: int, threads: int) -> Callable[[], float]:
+    """Return a function that trains one more epoch in PyTorch and times it."""
+    return TorchNetwork(rows, batch, 0.001, threads, 0).run_epoch
+
+
+def torch_to_goal(rows: Rows, threads: int, seed: int, goal: float) -> tuple[float, int]:
+    """Return seconds of training and epochs until the training accuracy reaches the goal."""
+    return until(goal, TorchNetwork(rows, *TORCH_BEST, threads, seed))
+
+
+class OurNetwork:
+    """Ours, with the same two methods."""
+
+    def __init__(self, trainer: Trainer, rows: Rows) -> None:
+        self.trainer, self.rows = trainer, rows
+
+    def run_epoch(self) -> float:
+        """Train an epoch and return its seconds."""
+        return self.trainer.run_epoch(None)["seconds"]
+
+    def accuracy(self) -> float:
+        """Return the accuracy on the training rows."""
+        return self.trainer.score(self.rows)[1]
+
+
+def ours_to_goal(trainer: Trainer, rows: Rows, goal: float) -> tuple[float, int]:
+    """Return seconds of training and epochs until the training accuracy reaches the goal."""
+    return until(goal, OurNetwork(trainer, rows))
+
+
+def until(goal: float, contender: TorchNetwork | OurNetwork) -> tuple[float, int]:
+    """Train until the accuracy on the training rows, taken after each epoch, reaches the goal."""
+    seconds, epochs = 0.0, 0
+    while True:
+        seconds += contender.run_epoch()
+        epochs += 1
+        if contender.accuracy() >= goal or epochs == 100:
+            return seconds, epochs
+
+
+def notebook_iteration_seconds(rows: Rows, threads: int, iterations: int = 6) -> float:
+    """Return the time of one iteration of the original recipe, written as in the notebook."""
+    generator = np.random.RandomState(1127825)
+    images, targets = rows.images / 255, np.eye(10)[rows.labels]
+    weights = [0.1 * generator.randn(784, 256), 0.1 * generator.randn(256, 10)]
+    bias = generator.randn(256)
+    scales = np.ones(3)
+    with threadpool_limits(threads):
+        for iteration in range(iterations + 1):
+            if iteration == 1:
+                began = time.perf_counter()
+            hidden = np.maximum(0, images @ weights[0] + bias)
+            scores = np.exp(hidden @ weights[1])
+            delta = scores / scores.sum(axis=1, keepdims=True) - targets
+            below = (delta @ weights[1].T) * (hidden > 0)
+            gradients = [
+                images.T @ below / len(images) + 1e-6 * weights[0],
+                hidden.T @ delta / len(images) + 1e-6 * weights[1],
+                below.mean(axis=0),
+            ]
+            for i, (tensor, gradient) in enumerate(zip([*weights, bias], gradients, strict=True)):
+                scales[i] = 0.99 * scales[i] + 0.01 * np.sum(gradient**2)
+                tensor -= 0.5 / np.sqrt(scales[i] + 1e-3) * gradient
+    return (time.perf_counter() - began) / iterations
+
+
+# --- Where the time goes ------------------------------------------------------------------------
+
+PARTS: list[tuple[str, Any, str]] = [
+    ("gather and scale", training._Helper, "prepare"),
+    ("augmentation", augment.Distortion, "apply"),
+    ("forward", network, "forward"),
+    ("softmax and loss", network, "log_softmax"),
+    ("softmax and loss", network, "cross_entropy"),
+    ("softmax and loss", network, "output_delta"),
+    ("softmax and loss", network, "count_correct"),
+    ("backward", network, "backward"),
+    ("optimizer", training._Helper, "_update"),
+]
+
+
+def profile_table(make_trainer: Callable[..., Trainer], distortion: dict[str, Any]) -> None:
+    """Print the seconds of an epoch by part, single thread."""
+    print("\n## Where an epoch goes, seconds, one thread\n")
+    names = list(dict.fromkeys(name for name, _, _ in PARTS))
+    print(f"| network, batch | {' | '.join(names)} | rest | all |")
+    print("| --- |" + " ---: |" * (len(names) + 2))
+    for title, changes in (
+        ("256, 256", {"batch_size": 256}),
+        ("256, 512", {"batch_size": 512}),
+        (
+            "1024-1024, 512, augmented and averaged",
+            {"hidden": [1024, 1024], "batch_size": 512, "augment": distortion, "average": 0.999},
+        ),
+    ):
+        with threadpool_limits(1):
+            parts, whole = profile(make_trainer(**changes))
+        parts["gather and scale"] -= parts["augmentation"]
+        rest = whole - sum(parts.values())
+        print(f"| {title} | {' | '.join(f'{parts[name]:.3f}' for name in names)} | {rest:.3f} | {whole:.3f} |")
+
+
+def profile(trainer: Trainer) -> tuple[dict[str, float], float]:
+    """Train an epoch with a clock around every part; return seconds by part, and in all."""
+    seconds = dict.fromkeys((name for name, _, _ in PARTS), 0.0)
+    originals = [(owner, attribute, getattr(owner, attribute)) for _, owner, attribute in PARTS]
+
+    def clocked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            began = time.perf_counter()
+            result = function(*arguments, **keywords)
+            seconds[name] += time.perf_counter() - began
+            return result
+
+        return call
+
+    trainer.run_epoch(None)
+    for (name, owner, attribute), (_, _, function) in zip(PARTS, originals, strict=True):
+        setattr(owner, attribute, clocked(name, function))
+    try:
+        whole = trainer.run_epoch(None)["seconds"]
+    finally:
+        for owner, attribute, function in originals:
+            setattr(owner, attribute, function)
+    return seconds, whole

@@ -1,0 +1,226 @@
+"""`make bench`: the network's speed, side by side with others in one run on this machine.
+
+Contenders take turns, so that a machine whose speed drifts slows all alike; medians are printed.
+Every figure is of one hidden layer of 256 on all 42,000 training rows unless the row says otherwise.
+"""
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+
+import contenders  # noqa: E402
+from ann import augment, ingest, training  # noqa: E402
+from settings import read_settings  # noqa: E402
+
+GOAL = 0.99457  # the notebook's training accuracy after 2,000 iterations
+NO_DISTORTION: dict[str, Any] = {}
+DISTORTION = {"rotate": 12, "scale": 0.12, "shear": 0.1, "shift": 1.2, "elastic": {"alpha": 30, "sigma": 4}}
+
+
+def model_options(**changes: Any) -> dict[str, Any]:
+    """Return the schema's defaults for a model, with some changes."""
+    return read_settings({"models": {"mlp": changes}}, [])["models"]["mlp"]
+
+
+def load_rows() -> training.Rows:
+    """Read the repository's training rows."""
+    layout = ingest.Layout("pixel", 784, 255, "label", 10)
+    batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
+    labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
+    return training.Rows(np.concatenate([batch.images for batch in batches]), labels, 255)
+
+
+def make_trainer(rows: training.Rows, threads: int, seed: int = 0, **changes: Any) -> training.Trainer:
+    """Return a new network of ours, ready to train."""
+    options = model_options(seed=seed, **changes)
+    state = training.start([784, *options["hidden"], 10], options, 0)
+    return training.Trainer(state, rows, (28, 28), options, threads)
+
+
+def products(trainer: training.Trainer, batch: int) -> Callable[[], float]:
+    """Return a function that does an epoch's matrix products alone, in the same shapes, and times them."""
+    layers = trainer.vectors.layers
+    generator = np.random.default_rng(0)
+    widths = [layers[0].weight.shape[0], *(layer.weight.shape[1] for layer in layers)]
+    values = [generator.random((batch, width), np.float32) for width in widths]
+    gradients = [np.empty_like(layer.weight) for layer in layers]
+    buffers = [np.empty_like(value) for value in values]
+    steps = len(trainer.rows.labels) / batch
+
+    def one_step() -> None:
+        for i, layer in enumerate(layers):
+            np.matmul(values[i], layer.weight, out=buffers[i + 1])
+        for i in reversed(range(len(layers))):
+            np.matmul(values[i].T, values[i + 1], out=gradients[i])
+            if i:
+                np.matmul(values[i + 1], layers[i].weight.T, out=buffers[i])
+
+    def run() -> float:
+        began = time.perf_counter()
+        for _ in range(int(steps)):
+            one_step()
+        return (time.perf_counter() - began) * steps / int(steps)
+
+    return run
+
+
+def in_turns(runs: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Call each function in turn, `rounds` times after a first that is not counted; return medians."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds + 1):
+        for name, run in runs.items():
+            taken = run()
+            if turn:
+                seconds[name].append(taken)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def epoch_table(rows: training.Rows, threads: int, rounds: int) -> None:
+    """Print seconds an epoch of ours, scikit-learn's and PyTorch's, and of the products alone."""
+    print(f"\n## Seconds an epoch, {threads} threads, Adam, no augmentation\n")
+    print("| batch | ours | products alone | share | PyTorch | ours / PyTorch | scikit-learn | ours / scikit-learn |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for batch in (256, 512, 1024):
+        trainer = make_trainer(rows, threads, batch_size=batch)
+        runs = {
+            "ours": lambda trainer=trainer: trainer.run_epoch(None)["seconds"],
+            "products": products(trainer, batch),
+            "torch": contenders.torch_epoch(rows, batch, threads),
+            "sklearn": contenders.sklearn_epoch(rows, batch),
+        }
+        s = in_turns(runs, rounds)
+        print(
+            f"| {batch} | {s['ours']:.3f} | {s['products']:.3f} | {s['products'] / s['ours']:.0%} | "
+            f"{s['torch']:.3f} | {s['ours'] / s['torch']:.2f} | {s['sklearn']:.3f} | {s['ours'] / s['sklearn']:.2f} |"
+        )
+    trainer = make_trainer(rows, threads, batch_size=512, hidden=[1024, 1024])
+    runs = {"ours": lambda: trainer.run_epoch(None)["seconds"], "products": products(trainer, 512)}
+    s = in_turns(runs, max(1, rounds // 2))
+    print(
+        f"\n784-1024-1024-10, batch 512: {s['ours']:.2f} s an epoch, the products alone {s['products']:.2f} s", end=""
+    )
+    print(f" ({s['products'] / s['ours']:.0%}).")
+
+
+def goal_table(rows: training.Rows, threads: int, seeds: int) -> None:
+    """Print the time to the notebook's training accuracy."""
+    print(
+        f"\n## Time to {GOAL:.3%} training accuracy, {threads} threads\n\n"
+        f"Training alone is timed; median of {seeds} seeds.\n"
+    )
+    iteration = contenders.notebook_iteration_seconds(rows, threads)
+    notebook = 2000 * iteration
+    ours = [
+        contenders.ours_to_goal(make_trainer(rows, threads, seed, **OURS_BEST), rows, GOAL) for seed in range(seeds)
+    ]
+    torch = [contenders.torch_to_goal(rows, threads, seed, GOAL) for seed in range(seeds)]
+    fastest = statistics.median(seconds for seconds, _ in ours)
+    print("| who | how | seconds | ours is faster by |")
+    print("| --- | --- | ---: | ---: |")
+    print(
+        f"| the notebook's recipe | {iteration:.3f} s an iteration, timed, x 2,000 "
+        f"| {notebook:.0f} | {notebook / fastest:.0f} x |"
+    )
+    for name, results, how in (
+        ("PyTorch", torch, f"batch {contenders.TORCH_BEST[0]}, Adam {contenders.TORCH_BEST[1]}"),
+        ("ours", ours, f"batch {OURS_BEST['batch_size']}, Adam {OURS_BEST['learning_rate']}"),
+    ):
+        median = statistics.median(seconds for seconds, _ in results)
+        epochs = statistics.median(count for _, count in results)
+        print(f"| {name} | {how}, {epochs:.0f} epochs | {median:.2f} | {median / fastest:.2f} x |")
+
+
+OURS_BEST: dict[str, Any] = {"batch_size": 256, "learning_rate": 0.003}
+
+
+def augmentation_table(rows: training.Rows, rounds: int) -> None:
+    """Print the time to distort all rows once on one core."""
+    distortion = augment.Distortion((28, 28), model_options(augment=DISTORTION)["augment"])
+    generator, out = np.random.default_rng(0), np.empty((512, 784), np.float32)
+
+    def run() -> float:
+        began = time.perf_counter()
+        for first in range(0, len(rows.labels), 512):
+            images = rows.images[first : first + 512]
+            distortion.apply(images, 255, generator, out[: len(images)])
+        return time.perf_counter() - began
+
+    with threadpool_limits(1):
+        seconds = in_turns({"augment": run}, rounds)["augment"]
+    print(
+        f"\n## Augmentation\n\nAffine and elastic, a new one for each of {len(rows.labels):,} images: "
+        f"{seconds:.2f} s on one core."
+    )
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            plain = make_trainer(rows, threads, batch_size=512, hidden=[1024, 1024])
+            distorting = make_trainer(rows, threads, batch_size=512, hidden=[1024, 1024], augment=DISTORTION)
+            s = in_turns(
+                {
+                    "plain": lambda t=plain: t.run_epoch(None)["seconds"],
+                    "distorting": lambda t=distorting: t.run_epoch(None)["seconds"],
+                },
+                max(1, rounds // 3),
+            )
+        print(
+            f"An epoch of 784-1024-1024-10 with it: {s['distorting']:.2f} s, "
+            f"without: {s['plain']:.2f} s ({threads} threads)."
+        )
+
+
+def member_speed(_: int) -> float:
+    """Train a single-thread member for some epochs; return images a second."""
+    with threadpool_limits(1):
+        trainer = make_trainer(load_rows(), 1, batch_size=512, hidden=[640, 384], augment=DISTORTION)
+        trainer.run_epoch(None)
+        return statistics.median(trainer.run_epoch(None)["images_per_second"] for _ in range(3))
+
+
+def side_by_side() -> None:
+    """Print the throughput of one single-thread member and of two at once."""
+    with ProcessPoolExecutor(1) as pool:
+        one = next(iter(pool.map(member_speed, [0])))
+    with ProcessPoolExecutor(2) as pool:
+        two = sum(pool.map(member_speed, [0, 1]))
+    print(
+        f"\n## Members side by side\n\nOne single-thread member: {one:,.0f} images/s; "
+        f"two at once: {two:,.0f} ({two / one:.2f} x)."
+    )
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    rows = load_rows()
+    blas = next(library for library in threadpool_info() if library["user_api"] == "blas")
+    print(
+        f"# Speed\n\nPython {platform.python_version()}, NumPy {np.__version__}, "
+        f"{blas['internal_api']} {blas['version']}",
+        end="",
+    )
+    print(f" ({blas.get('architecture', '?')}), {arguments.threads} threads.")
+    with threadpool_limits(arguments.threads):
+        epoch_table(rows, arguments.threads, arguments.rounds)
+        goal_table(rows, arguments.threads, 3)
+    contenders.profile_table(lambda **changes: make_trainer(rows, 1, **changes), DISTORTION)
+    augmentation_table(rows, arguments.rounds)
+    side_by_side()
+
+
+if __name__ == "__main__":
+    main()
