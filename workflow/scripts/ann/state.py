@@ -15,7 +15,7 @@ import numpy as np
 
 from ann import InputError
 
-DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError)  # the last: encrypted
 
 
 @dataclass
@@ -88,6 +88,11 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
+        # reading the arrays alone checks no more of the file than they ask for
+        with zipfile.ZipFile(path) as members:
+            wrong = members.testzip()
+        if wrong is not None:
+            raise zipfile.BadZipFile(f"bad CRC-32 of {wrong}")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except DAMAGE as error:
