@@ -100,8 +100,13 @@ def open_shard(path: Path) -> pq.ParquetFile:
         Where the file is damaged or not a shard.
     """
     shard = open_file(path)
-    if "image" not in shard.schema_arrow.names or b"pixel_max" not in (shard.schema_arrow.metadata or {}):
-        raise not_ours(path, "it has no column of images")
+    schema = shard.schema_arrow
+    if schema.names not in (["id", "image"], ["id", "label", "image"]):
+        raise not_ours(path, f"its columns are {', '.join(schema.names)}")
+    if not isinstance(schema.field("image").type, pa.FixedShapeTensorType):
+        raise not_ours(path, "its images have no shape")
+    if not (schema.metadata or {}).get(b"pixel_max", b"").isdigit():
+        raise not_ours(path, "it does not say its pixel_max")
     return shard
 
 

@@ -11,9 +11,11 @@ from ann import InputError
 def open_file(path: Path) -> pq.ParquetFile:
     """Open a file; raises InputError where it is damaged or missing."""
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        _ = file.schema_arrow  # parsed when it is asked for; has names that may be damaged
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise damaged(path, error) from error
+    return file
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
