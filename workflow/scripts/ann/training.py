@@ -97,7 +97,7 @@ class Trainer:
         Raises
         ------
         InputError
-            Where loss or gradient are no longer finite numbers.
+            Where loss, gradient or parameters are no longer finite numbers.
         """
         began = time.perf_counter()
         count = len(self.rows.labels)
@@ -117,12 +117,13 @@ class Trainer:
                 self._begin_update(total_epochs)
                 self._share_out(pool, functools.partial(_Helper.update_then_prepare, following=following))
         self.epoch_number += 1
-        self._check_finite()
+        loss = self.loss / count
+        self._check_finite(loss, self.gradient_norms, self.vectors.parameters)
         seconds = time.perf_counter() - began
         return {
             "epoch": self.epoch_number,
             "learning_rate": self.learning_rate,
-            "train_loss": self.loss / count,
+            "train_loss": loss,
             "train_accuracy": self.correct / count,
             "gradient_norm": float(np.mean(self.gradient_norms)),
             "images_per_second": count / seconds,
@@ -179,29 +180,36 @@ class Trainer:
         return columns
 
     def score(self, rows: Rows) -> tuple[float, float]:
-        """Return mean loss and accuracy of the network at hand on some rows."""
+        """Return mean loss and accuracy of the network at hand on some rows.
+
+        Raises
+        ------
+        InputError
+            Where the loss is no finite number.
+        """
         layers = self.vectors.predicting_layers()
         shares = np.array_split(np.arange(len(rows.labels)), self.threads)
 
         def score_share(share: np.ndarray) -> tuple[float, int]:
             labels = rows.labels[share]
-            probabilities = network.predict(layers, rows.images[share], rows.pixel_max)
-            with np.errstate(divide="ignore"):
-                losses = np.log(probabilities)
-            return network.cross_entropy(losses, labels), network.count_correct(probabilities, labels)
+            with np.errstate(over="ignore", invalid="ignore"):
+                probabilities = network.predict(layers, rows.images[share], rows.pixel_max)
+            return network.cross_entropy(np.log(probabilities), labels), network.count_correct(probabilities, labels)
 
         with ThreadPoolExecutor(self.threads) as pool:
             losses, correct = zip(*pool.map(score_share, shares), strict=True)
-        return sum(losses) / len(rows.labels), sum(correct) / len(rows.labels)
+        loss = sum(losses) / len(rows.labels)
+        self._check_finite(loss)  # the last step of an epoch may be the one too many
+        return loss, sum(correct) / len(rows.labels)
 
     def state(self) -> State:
         """Return the state after the last epoch, valid until the next."""
         return State(self.epoch_number, self.step, self.vectors.full(), self.generator, self.about)
 
-    def _check_finite(self) -> None:
-        if not (np.isfinite(self.loss) and np.isfinite(self.gradient_norms).all()):
+    def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
+        if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
             raise InputError(
-                f"training diverged in epoch {self.epoch_number}: the loss is {self.loss / len(self.rows.labels):g}; "
+                f"training diverged in epoch {self.epoch_number}: the loss is {loss:g}; "
                 f"lower learning_rate (now {self.options['learning_rate']:g}) or set gradient_clip"
             )
 
