@@ -68,7 +68,8 @@ def initialize(
         As in `tensor_shapes`.
     initializer
         `he`: weights N(0, 2 / inputs), biases 0 (He et al., "Delving deep into rectifiers", 2015).
-        `notebook`: weights 0.1 N(0, 1), then biases N(0, 1), from `RandomState(sum(seed))`.
+        `notebook`: weights 0.1 N(0, 1), then biases N(0, 1), from `RandomState(sum(seed))`
+        (the sum modulo 2**32, more it does not take).
     seed
         The model's seed and the member's number.
     dtype
@@ -85,7 +86,7 @@ def initialize(
     weights = [view for name, view in views.items() if name.startswith("weight_")]
     biases = [view for name, view in views.items() if name.startswith("bias_")]
     if initializer == "notebook":
-        legacy = np.random.RandomState(sum(seed))
+        legacy = np.random.RandomState(sum(seed) % 2**32)
         for weight in weights:
             weight[:] = 0.1 * legacy.randn(*weight.shape)
         for bias in biases:
