@@ -151,12 +151,12 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Turn logits into log-probabilities, in place.
 
     The row maximum is subtracted first, so that no exponential overflows; what is left is kept
-    above -80, where single precision has no denormal numbers yet, which would slow every product
-    they enter.
+    above -60, so that in single precision neither a probability nor its share of a mean over many
+    rows is a denormal number, which would slow every product it enters.
     """
     logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return np.maximum(logits, -80, out=logits)
+    return np.maximum(logits, -60, out=logits)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
