@@ -94,7 +94,7 @@ class Vectors:
 
     def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
         inputs, outputs = self.sizes[:2]
-        if self.lit is None or len(vector) < inputs * outputs:  # the latter: one number a tensor
+        if self.lit is None or len(vector) != len(self._full["parameters"]):  # the latter: one number a tensor
             return vector
         weight = vector[: inputs * outputs].reshape(inputs, outputs)
         return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
