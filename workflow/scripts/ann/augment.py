@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 CHUNK = 64  # images warped at once: all buffers stay in the second-level cache
+EXACT = 1 << 24  # places are counted in single precision, which knows every integer up to here
 KEPT_VARIANCE = 0.999
 
 
@@ -41,11 +42,12 @@ class Distortion:
         self.modes = elastic_modes(shape, options["elastic"]["alpha"], options["elastic"]["sigma"])
         self.basis = np.vstack([*affine, self.modes]).astype(np.float32)
         # a frame of zeros around every image: places outside it are moved onto the frame
-        self.frame = np.zeros((CHUNK, self.height + 3, self.width + 3), np.float32)
-        self.firsts = np.arange(CHUNK, dtype=np.float32)[:, None] * self.frame[0].size
-        self.buffers = np.empty((6, CHUNK, x.size), np.float32)
-        self.coordinates = np.empty((2 * CHUNK, x.size), np.float32)
-        self.places = np.empty((CHUNK, x.size), np.intp)
+        self.chunk = min(CHUNK, EXACT // ((self.height + 3) * (self.width + 3)))
+        self.frame = np.zeros((self.chunk, self.height + 3, self.width + 3), np.float32)
+        self.firsts = np.arange(self.chunk, dtype=np.float32)[:, None] * self.frame[0].size
+        self.buffers = np.empty((6, self.chunk, x.size), np.float32)
+        self.coordinates = np.empty((2 * self.chunk, x.size), np.float32)
+        self.places = np.empty((self.chunk, x.size), np.intp)
 
     def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
         """Draw random coefficients for `count` images: float32, shape (2, count, 3 + modes)."""
@@ -77,8 +79,8 @@ class Distortion:
 
     def warp(self, images: np.ndarray, pixel_max: int, coefficients: np.ndarray, out: np.ndarray) -> None:
         """Distort each image by its own coefficients (see `draw`), with bilinear interpolation."""
-        for start in range(0, len(images), CHUNK):
-            rows = slice(start, min(start + CHUNK, len(images)))
+        for start in range(0, len(images), self.chunk):
+            rows = slice(start, min(start + self.chunk, len(images)))
             self._warp_chunk(images[rows], pixel_max, coefficients[:, rows], out[rows])
 
     def _warp_chunk(self, images: np.ndarray, pixel_max: int, coefficients: np.ndarray, out: np.ndarray) -> None:
