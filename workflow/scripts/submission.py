@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ann import InputError, tables
+from ann.wrapping import open_table
 from job import job, replacing
 
 
@@ -60,8 +61,9 @@ def submission(
 def check_against(table: pd.DataFrame, sample: Path) -> None:
     """Compare header, number of rows and ids with a sample submission."""
     try:
-        wanted = pd.read_csv(sample)
-    except (ValueError, OSError) as error:
+        with open_table(sample) as plain:
+            wanted = pd.read_csv(plain)
+    except ValueError as error:
         raise InputError(f"{sample}: cannot be read as CSV ({error})") from error
     if list(wanted.columns) != list(table.columns):
         raise InputError(
