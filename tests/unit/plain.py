@@ -1,0 +1,62 @@
+"""Real digits, whole option sections, and a network written out plainly, independent of the library."""
+
+import csv
+import functools
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@functools.cache
+def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first real images (uint8, a row each) and their labels."""
+    with zipfile.ZipFile(ROOT / "data" / "train.csv.zip") as archive, archive.open(archive.namelist()[0]) as file:
+        reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        header = next(reader)
+        assert header[0] == "label"
+        cells = np.array([next(reader) for _ in range(count)], np.uint8)
+    cells.flags.writeable = False
+    return np.ascontiguousarray(cells[:, 1:]), np.ascontiguousarray(cells[:, 0])
+
+
+def model_options(**options: Any) -> dict[str, Any]:
+    """Return a model's whole section of the config: the given options, the schema's defaults for the rest."""
+    return read_settings({"models": {"m": options}}, [])["models"]["m"]
+
+
+def plain_loss_and_gradients(
+    tensors: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Return the mean cross-entropy and its gradients, one row at a time, in float64."""
+    depth = sum(name.startswith("weight_") for name in tensors)
+    gradients = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
+    loss = 0.0
+    for image, label in zip(x, labels, strict=True):
+        activations = [image]
+        for i in range(depth):
+            z = activations[-1] @ tensors[f"weight_{i}"] + tensors.get(f"bias_{i}", 0.0)
+            activations.append(np.where(z > 0, z, 0.0) if i < depth - 1 else z)
+        classes = len(activations[-1])
+        shifted = activations[-1] - max(activations[-1])
+        probabilities = np.exp(shifted) / np.exp(shifted).sum()
+        target = np.full(classes, smoothing / classes)
+        target[label] += 1 - smoothing
+        loss -= float((target * np.log(probabilities)).sum()) / len(x)
+        delta = (probabilities - target) / len(x)
+        for i in reversed(range(depth)):
+            gradients[f"weight_{i}"] += np.outer(activations[i], delta)
+            if f"bias_{i}" in gradients:
+                gradients[f"bias_{i}"] += delta
+            delta = (tensors[f"weight_{i}"] @ delta) * (activations[i] > 0)
+    return loss, gradients
+
+
+def denormals(numbers: np.ndarray) -> int:
+    """Return how many numbers are denormal."""
+    return int(np.count_nonzero((numbers != 0) & (np.abs(numbers) < np.finfo(numbers.dtype).tiny)))
