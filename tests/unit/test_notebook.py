@@ -108,8 +108,12 @@ def test_the_mean_squares_start_again_after_the_first_iteration_and_every_25th_f
     # a reset shows in the step of the next iteration: s is then near 1
     for printed in (transcription[1], ours[1]):
         steps = [row["step_weight_1"] for row in printed]
-        resets = [i for i in range(1, ITERATIONS) if abs(steps[i] - ETA / math.sqrt(
-            GAMMA + (1 - GAMMA) * printed[i]["gradient_norm_weight_1"] ** 2 + EPS)) < 1e-9]
+        resets = [
+            i
+            for i in range(1, ITERATIONS)
+            if abs(steps[i] - ETA / math.sqrt(GAMMA + (1 - GAMMA) * printed[i]["gradient_norm_weight_1"] ** 2 + EPS))
+            < 1e-9
+        ]
         assert resets == [1, 26, 51]
 
 

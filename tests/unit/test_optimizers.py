@@ -150,8 +150,9 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
 def test_a_moment_whose_gradient_stays_zero_never_becomes_denormal():
     for options in (OPTIMIZERS["adam"], OPTIMIZERS["momentum"]):
         parameters = np.ones(4, np.float32)
-        optimizer = optimizers.make_optimizer(whole(options | {"beta_1": 0.9} if "beta_1" in options else options),
-                                              parameters, 1)
+        optimizer = optimizers.make_optimizer(
+            whole(options | {"beta_1": 0.9} if "beta_1" in options else options), parameters, 1
+        )
         for step in range(1, 2000):
             gradient = np.full(4, 1.0 if step == 1 else 0.0, np.float32)
             optimizer.begin(step, 1e-3, np.zeros(1))
