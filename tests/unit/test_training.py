@@ -1,6 +1,5 @@
 """training.py: going on is never having stopped, the same seed is the same bytes, a diverging run says so."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -204,26 +203,30 @@ def test_the_score_is_that_of_the_averaged_weights_where_there_are_any():
     assert abs(scores["average"] - scores["parameters"]) > 1e-3
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [20, "full"])
 def test_a_diverging_run_names_the_epoch_the_loss_and_what_to_lower(batch_size, threads):
     options = plain.model_options(hidden=[8], batch_size=batch_size, learning_rate=1e30, optimizer={"name": "sgd"})
-    trainer = training.Trainer(training.start([784, 8, 10], options, 0), rows(), (28, 28), options, threads)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(InputError, match=r"epoch \d: the loss is (nan|inf); lower learning_rate \(now 1e\+30\)"):
-            for _ in range(3):
-                trainer.run_epoch(None)
+    begin = training.start([784, 8, 10], options, 0)
+    wanted = r"epoch \d: the loss is (nan|inf); lower learning_rate \(now 1e\+30\)"
+    with pytest.raises(InputError, match=wanted):
+        run(begin, options, 3, threads)
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_run_that_diverges_in_its_very_last_step_is_told_too():
-    options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e38, optimizer={"name": "sgd"})
-    trainer = training.Trainer(training.start([784, 8, 10], options, 0), rows(), (28, 28), options, 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(InputError, match="diverged in epoch 1"):
-            trainer.run_epoch(None)
-            trainer.score(rows())
+    options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e30, optimizer={"name": "sgd"})
+    trainer = run(training.start([784, 8, 10], options, 0), options, 1)  # its loss was that before the step
+    with pytest.raises(InputError, match="diverged in epoch 1: the loss is nan"):
+        trainer.score(rows())
+
+
+@pytest.mark.filterwarnings("error")
+def test_parameters_that_overflow_end_the_run_where_no_score_is_taken():
+    options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e300, optimizer={"name": "sgd"})
+    with pytest.raises(InputError, match="diverged in epoch 1"):
+        run(training.start([784, 8, 10], options, 0), options, 1)
 
 
 def test_a_gradient_clip_holds_a_run_that_would_diverge():
