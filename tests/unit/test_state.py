@@ -1,0 +1,124 @@
+"""state.py: states and weights come back as they went, the same bytes each time; damage is told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ann import InputError, state
+
+TENSORS = {"weight_0": np.arange(6, dtype=np.float32).reshape(2, 3), "bias_0": np.array([1.5, -2, 0], np.float32)}
+
+
+def some_state(size: int = 40) -> state.State:
+    generator = np.random.default_rng(6)
+    vectors = {"parameters": generator.normal(size=size).astype(np.float32), "mean_square": generator.normal(size=3)}
+    generator.integers(2**31, dtype=np.uint32)  # half a word of the generator is kept back
+    return state.State(7, 91, vectors, generator, {"sizes": [2, 3], "options": {"name": "é", "rate": 0.1}})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "epoch-0007.npz"
+    state.write_state(path, some_state())
+    return path
+
+
+def is_same(found: state.State, wanted: state.State) -> bool:
+    arrays = (found.vectors.keys() == wanted.vectors.keys()) and all(
+        np.array_equal(vector, wanted.vectors[name]) and vector.dtype == wanted.vectors[name].dtype
+        for name, vector in found.vectors.items()
+    )
+    scalars = (found.epoch, found.step, found.about) == (wanted.epoch, wanted.step, wanted.about)
+    return arrays and scalars and found.generator.bit_generator.state == wanted.generator.bit_generator.state
+
+
+def test_a_state_comes_back_as_it_went(file):
+    found = state.read_state(file)
+    assert is_same(found, some_state())
+    wanted = some_state().generator
+    assert np.array_equal(found.generator.integers(2**31, size=5), wanted.integers(2**31, size=5))
+
+
+def test_weights_come_back_and_open_without_pickle(tmp_path):
+    path = tmp_path / "weights.npz"
+    state.write_weights(path, TENSORS, {"shape": [1, 2], "versions": {"numpy": "2"}})
+    tensors, about = state.read_weights(path)
+    assert about == {"shape": [1, 2], "versions": {"numpy": "2"}}
+    assert list(tensors) == ["weight_0", "bias_0"]
+    assert all(np.array_equal(tensors[name], tensor) for name, tensor in TENSORS.items())
+    with np.load(path, allow_pickle=False) as plain:
+        assert json.loads(str(plain["about"])) == about
+
+
+def test_the_same_content_gives_the_same_bytes(file, tmp_path):
+    again = tmp_path / "again.npz"
+    state.write_state(again, state.read_state(file))
+    assert again.read_bytes() == file.read_bytes()
+    weights = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    # the order of `about` does not count
+    for path, about in zip(weights, ({"a": 1, "b": 2}, {"b": 2, "a": 1}), strict=True):
+        state.write_weights(path, TENSORS, about)
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_file_cut_short_is_refused(file):
+    content = file.read_bytes()
+    for length in range(0, len(content), 37):
+        file.write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"epoch-0007\.npz: .*delete it and run again"):
+            state.read_state(file)
+
+
+def test_no_flipped_bit_is_read_as_another_state(file):
+    content = file.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 5):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        file.write_bytes(changed)
+        try:
+            assert is_same(state.read_state(file), some_state()), place
+        except InputError:
+            refused += 1
+    assert refused > 0.8 * len(content) / 5
+
+
+def test_a_flipped_bit_in_a_shape_is_not_read_as_a_shorter_vector(file):
+    state.write_state(file, some_state(17000))
+    file.write_bytes(file.read_bytes().replace(b"(17000,)", b"(16000,)"))
+    with pytest.raises(InputError, match="bad CRC"):
+        state.read_state(file)
+
+
+def save_array(path: Path) -> None:
+    with open(path, "wb") as file:
+        np.save(file, np.arange(3))
+
+
+@pytest.mark.parametrize("read", [state.read_state, state.read_weights])
+def test_other_files_are_refused(read, tmp_path):
+    path = tmp_path / "other.npz"
+    writers = {
+        "text": lambda: path.write_text("not a zip"),
+        "one array": lambda: save_array(path),
+        "pickled": lambda: np.savez(path, parameters=np.array([{}], object), weight_0=np.array([{}])),
+        "other arrays": lambda: np.savez(path, x=np.arange(3)),
+        "about is no JSON": lambda: np.savez(path, about="{", weight_0=1, parameters=1, generator="{"),
+        "about is a list": lambda: np.savez(path, about="[]", weight_0=1, parameters=1, generator="[]"),
+    }
+    for name, write in writers.items():
+        write()
+        with pytest.raises(InputError, match=r"other\.npz: .*delete it and run again") as told:
+            read(path)
+        assert "\n" not in str(told.value), name
+    with pytest.raises(InputError, match=r"missing\.npz"):
+        read(tmp_path / "missing.npz")
+
+
+def test_a_state_is_no_weights_and_weights_are_no_state(file, tmp_path):
+    with pytest.raises(InputError, match="not exported weights"):
+        state.read_weights(file)
+    state.write_weights(tmp_path / "weights.npz", TENSORS, {})
+    with pytest.raises(InputError, match="not a training state"):
+        state.read_state(tmp_path / "weights.npz")
