@@ -1,0 +1,199 @@
+"""ingest.py and wrapping.py: columns by name, every wrapping, and the place of what is wrong."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import plain
+import pyarrow as pa
+import pytest
+from ann import InputError, ingest, wrapping
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SMALL = ingest.Layout(pixels="pixel", pixel_count=4, pixel_max=255, label="label", classes=10)
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("table.csv", content)
+    return file.getvalue()
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, "zstd", asbytes=True)
+
+
+WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "zip": zipped,
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd,
+}
+
+
+def read(path: Path, layout: ingest.Layout = SMALL) -> ingest.Batch:
+    """All batches as one."""
+    batches = list(ingest.read_batches(path, layout))
+    columns = zip(*batches, strict=True)
+    return ingest.Batch(*(None if column[0] is None else np.concatenate(column) for column in columns))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write_table(content: str | bytes, name: str = "train.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_table
+
+
+@pytest.fixture(scope="module")
+def real_table() -> bytes:
+    images, labels = plain.digits(400)
+    lines = [",".join(["label", *(f"pixel{i}" for i in range(784))])]
+    lines += [",".join(map(str, [label, *image])) for label, image in zip(labels, images, strict=True)]
+    return "\n".join(lines).encode() + b"\n"
+
+
+@pytest.mark.parametrize("kind", WRAPPINGS)
+def test_every_wrapping_is_told_by_its_content_not_its_name(kind, real_table, write):
+    path = write(WRAPPINGS[kind](real_table), "train.dat")
+    batch = read(path, ingest.Layout("pixel", 784, 255, "label", 10))
+    images, labels = plain.digits(400)
+    assert np.array_equal(batch.images, images)
+    assert np.array_equal(batch.labels, labels)
+    assert batch.images.flags.c_contiguous
+    assert batch.ids is None
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz", "zst"])
+def test_every_wrapping_cut_short_is_told(kind, real_table, write):
+    content = WRAPPINGS[kind](real_table)
+    for share in (0.01, 0.5, 0.98):
+        path = write(content[: max(8, int(share * len(content)))])
+        with pytest.raises(InputError, match=r"train\.csv: damaged or cut short"):
+            read(path, ingest.Layout("pixel", 784, 255, "label", 10))
+
+
+@pytest.mark.parametrize("kind", WRAPPINGS)
+def test_a_bad_cell_is_found_in_every_wrapping(kind, write):
+    path = write(WRAPPINGS[kind](b"label,pixel0,pixel1,pixel2,pixel3\n1,0,0,0,0\n2,0,256,0,0\n"))
+    with pytest.raises(InputError, match=r"row 2, line 3, column pixel1: '256' is not an integer from 0 to 255"):
+        read(path)
+
+
+def test_streams_of_several_parts_are_read_to_the_end(write):
+    parts = [b"label,pixel0,pixel1,pixel2,pixel3\n1,1,2,3,4\n", b"2,5,6,7,8\n"]
+    for pack in (gzip.compress, bz2.compress, lzma.compress, zstd):
+        assert read(write(b"".join(map(pack, parts)))).labels.tolist() == [1, 2], pack
+
+
+def test_an_archive_of_several_files_is_refused(tmp_path):
+    path = tmp_path / "two.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "label")
+        archive.writestr("b.csv", "label")
+    with pytest.raises(InputError, match=r"two\.zip: the archive holds 2 files \(a\.csv, b\.csv\)"):
+        read(path)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.permutations(["label", "id", "p0", "p1", "p2", "p3", "other"]),
+    cells=st.lists(st.lists(st.integers(0, 9), min_size=7, max_size=7), min_size=1, max_size=4),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    bom=st.booleans(),
+    first=st.sampled_from([0, 1]),
+)
+def test_columns_are_found_by_name_in_any_order_numbered_from_0_or_1(order, cells, ending, bom, first, write):
+    names = ["label", "id", *(f"p{i}" for i in range(4)), "other"]
+    header = [f"p{int(name[1:]) + first}" if name.startswith("p") else name for name in order]
+    rows = [[str(row[names.index(name)]) for name in order] for row in cells]
+    text = ending.join(",".join(row) for row in [header, *rows]) + ending
+    path = write(b"\xef\xbb\xbf" * bom + text.encode())
+    layout = ingest.Layout("p", 4, 9, "label", 10, "id")
+    batch = read(path, layout)
+    assert batch.labels.tolist() == [row[0] for row in cells]
+    assert batch.ids.tolist() == [row[1] for row in cells]
+    assert batch.images.tolist() == [row[2:6] for row in cells]
+    assert (batch.labels.dtype, batch.ids.dtype, batch.images.dtype) == (np.uint8, np.int64, np.uint8)
+    assert ingest.unread_columns(path, layout) == ["other"]
+
+
+def test_a_label_column_is_passed_over_where_none_is_asked_for(write):
+    path = write("label,pixel1,pixel2,pixel3,pixel4\n7,1,2,3,4\n")
+    batch = read(path, SMALL._replace(label=None))
+    assert batch.labels is None
+    assert batch.images.tolist() == [[1, 2, 3, 4]]
+
+
+HEADER = "label,pixel0,pixel1,pixel2,pixel3\n"
+REFUSED = {
+    "label,pixel0,pixel1,pixel2\n1,0,0,0\n": "pixel3 is missing",
+    "label,pixel1,pixel2,pixel3\n1,0,0,0\n": "pixel4 is missing",
+    "label,pixel0,pixel1,pixel2,pixel3,pixel4\n1,0,0,0,0,0\n": "pixel4 is one too many",
+    "label,pixel0,pixel0,pixel2,pixel3\n1,0,0,0,0\n": "'pixel0' stands twice",
+    "pixel0,pixel1,pixel2,pixel3\n0,0,0,0\n": r"no column 'label' \(data\.label\)",
+    "label,x0,x1\n1,0,0\n": r"no pixel columns pixel0, pixel1, … \(data\.pixels\)",
+    HEADER: "only a header, no rows",
+    "": "the file is empty",
+    "\n\n": "blank",
+    HEADER.replace(",", ";") + "1;0;0;0;0\n": "separated by semicolons",
+    "<!DOCTYPE html>": "this is a web page",
+    HEADER + "10,0,0,0,0\n": "row 1, line 2, column label: '10' is not an integer from 0 to 9",
+    HEADER + "1,0,0,0,0\n-1,0,0,0,0\n": "row 2, line 3, column label: '-1'",
+    HEADER + "1,0,0,,0\n": "column pixel2: ''",
+    HEADER + "1,0,0.5,0,0\n": "column pixel1: '0.5'",
+    HEADER + "1,0,0,0,300\n": "column pixel3: '300' is not an integer from 0 to 255",
+    HEADER + "1,0,0,0\n": "row 1, line 2: 4 cells where the header has 5",
+    HEADER + "1,0,0,0,0,0\n": "row 1, line 2: 6 cells where the header has 5",
+}
+
+
+@pytest.mark.parametrize(("content", "sentence"), REFUSED.items(), ids=REFUSED.values())
+def test_what_is_wrong_is_named_with_its_place(content, sentence, write):
+    with pytest.raises(InputError, match=rf"train\.csv: [\s\S]*{sentence}"):
+        read(write(content))
+
+
+def test_pixels_above_pixel_max_and_ids_that_are_no_numbers_are_refused(write):
+    path = write("id,pixel0,pixel1,pixel2,pixel3\n1,0,16,0,17\n")
+    with pytest.raises(InputError, match="column pixel3: '17' is not an integer from 0 to 16"):
+        read(path, SMALL._replace(label=None, pixel_max=16))
+    path = write("id,pixel0,pixel1,pixel2,pixel3\nx,0,0,0,0\n")
+    with pytest.raises(InputError, match="row 1, line 2, column id: not an integer"):
+        read(path, SMALL._replace(label=None, id="id"))
+
+
+def test_the_first_five_faults_are_shown_and_the_rest_counted(write):
+    with pytest.raises(InputError) as told:
+        read(write(HEADER + "99,0,0,0,0\n" * 8))
+    assert str(told.value).count("column label") == 5
+    assert "… 8 in all" in str(told.value)
+
+
+def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(write):
+    count = ingest.BLOCK_BYTES // 10 + 5
+    path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
+    batches = list(ingest.read_batches(path, SMALL))
+    assert len(batches) > 1
+    assert np.array_equal(np.concatenate([batch.labels for batch in batches]), np.arange(count) % 10)
+    assert np.array_equal(np.concatenate([batch.images[:, 3] for batch in batches]), np.arange(count) % 256)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"no\.csv: No such file or directory"),
+        wrapping.open_table(tmp_path / "no.csv"),
+    ):
+        pass
