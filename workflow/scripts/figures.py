@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ann import plots
+from ann import plots, tables
 from job import job, replacing
 
 
@@ -27,7 +27,7 @@ def figures(
     outputs
         By figure, the SVG file to write.
     """
-    table = pd.read_csv(comparison, converters={"model": str})  # a model may be called 1, or nan
+    table = tables.read_comparison(comparison)
     best = next(model for model in table.model if model in metrics)
     scores = json.loads(metrics[best].read_text(encoding="utf-8"))
     score = scores["validation"] or scores["train"]

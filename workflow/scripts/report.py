@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 import job as job_module
 import pandas as pd
+from ann import tables
 from job import job, replacing
 
 # beside the scripts' folder; this very file is run from a copy elsewhere
@@ -34,7 +35,7 @@ def report(
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         quality=json.loads(quality.read_text(encoding="utf-8")),
-        comparison=pd.read_csv(comparison, converters={"model": str}).to_dict("records"),
+        comparison=tables.read_comparison(comparison).to_dict("records"),
         predicted=pd.read_csv(submission).iloc[:, 1].value_counts().sort_index().to_dict(),
         figures={name: embedded(path) for name, path in figures.items()},
         config=json.dumps(options, indent=1),

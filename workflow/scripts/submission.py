@@ -39,7 +39,7 @@ def submission(
     """
     chosen = options["from"]
     if chosen == "best":
-        ranked = pd.read_csv(comparison, converters={"model": str}).model  # a model may be called 1, or nan
+        ranked = tables.read_comparison(comparison).model
         chosen = [next(model for model in ranked if model in predictions)]
     ids, labels = [], []
     for shard in zip(*(predictions[model] for model in chosen), strict=True):

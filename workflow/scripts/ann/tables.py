@@ -1,9 +1,13 @@
-"""Folds and predictions: their Parquet schemas, written from arrays and read back as arrays."""
+"""Folds and predictions: their Parquet schemas, written from arrays and read back as arrays.
+
+And the ranking of the models, as pandas reads it.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -101,6 +105,11 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and probabilities that `write_predictions` wrote; raises InputError where damaged."""
     table = read_table(path, ["id", "probabilities"])
     return table["id"].to_numpy(), _matrix(table["probabilities"])
+
+
+def read_comparison(path: Path) -> pd.DataFrame:
+    """Return comparison.csv; a model may be called 1, or nan."""
+    return pd.read_csv(path, dtype={"model": str}, keep_default_na=False, na_values=[""])
 
 
 def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:

@@ -1,0 +1,176 @@
+"""Folds, ranking and submission: the scripts that deal rows and choose models."""
+
+import zipfile
+from pathlib import Path
+
+import compare
+import numpy as np
+import pandas as pd
+import plain
+import pytest
+import split
+import submission
+from ann import InputError, metrics, tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# --- Folds ----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=12),
+    folds=st.integers(1, 7),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_folds_differ_by_one_row_at_most_in_all_and_in_every_class(counts, folds, seed):
+    counts = [count if count == 0 else max(count, folds) for count in counts]
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.uint8)
+    found = split.stratify(labels, folds, seed)
+    assert found.dtype == np.int16
+    assert len(found) == len(labels)
+    if folds == 1:
+        assert (found == -1).all()
+        return
+    assert set(found) <= set(range(folds))
+    for rows in (found, *(found[labels == label] for label in range(len(counts)))):
+        sizes = np.bincount(rows, minlength=folds)
+        assert sizes.max() - sizes.min() <= 1
+    assert np.array_equal(split.stratify(labels, folds, seed), found)
+
+
+def test_another_seed_deals_other_folds_and_rows_are_shuffled():
+    labels = plain.digits(400)[1]
+    dealt = [split.stratify(labels, 4, seed) for seed in (0, 1)]
+    assert 0.6 < np.mean(dealt[0] != dealt[1]) < 0.9
+    in_order = np.empty(400, int)
+    for label in range(10):
+        in_order[labels == label] = np.arange((labels == label).sum()) % 4
+    assert np.mean(dealt[0] == in_order) < 0.5
+
+
+def test_a_class_with_fewer_rows_than_folds_is_named():
+    with pytest.raises(InputError, match=r"class 7 has 2 rows, fewer than folds\.count: 3; lower folds\.count"):
+        split.stratify(np.array([1, 1, 1, 7, 7], np.uint8), 3, 0)
+
+
+# --- Ranking --------------------------------------------------------------------------------------
+
+
+def scored(label: list[int], right: list[bool], confidence: float) -> tables.Validation:
+    predicted = np.array([k if hit else (k + 1) % 3 for k, hit in zip(label, right, strict=True)])
+    probabilities = np.full((len(label), 3), (1 - confidence) / 2)
+    probabilities[np.arange(len(label)), predicted] = confidence
+    return tables.Validation(np.array(label, np.uint8), predicted, probabilities)
+
+
+def test_models_are_ranked_by_accuracy_then_loss_then_name():
+    label = [0, 1, 2, 0, 1, 2]
+    five, four = [True] * 5 + [False], [False] * 2 + [True] * 4
+    scores = {
+        "worse": scored(label, four, 0.9),
+        "unsure": scored(label, five, 0.5),
+        "b": scored(label, five, 0.8),
+        "a": scored(label, five, 0.8),
+    }
+    table = compare.rank(scores, {"worse": 1, "unsure": 2, "b": 3, "a": 4})
+    assert table.model.tolist() == ["a", "b", "unsure", "worse"]
+    assert table.parameters.tolist() == [4, 3, 2, 1]
+    assert table.accuracy.tolist() == pytest.approx([5 / 6, 5 / 6, 5 / 6, 4 / 6])
+    assert (table.low[0], table.high[0]) == metrics.wilson_interval(5, 6)
+    assert table.log_loss[0] == pytest.approx(-(5 * np.log(0.8) + np.log(0.1)) / 6)
+    # to the best: it gains none of the two rows it loses, but the one the best has wrong
+    assert table.difference.tolist() == pytest.approx([0, 0, 0, (1 - 2) / 6])
+    worst = table.iloc[3]
+    wanted = metrics.paired_difference(np.array(four), np.array(five))
+    assert (worst.difference, worst.difference_low, worst.difference_high) == pytest.approx(wanted)
+    again = compare.rank(dict(reversed(scores.items())), {"worse": 1, "unsure": 2, "b": 3, "a": 4})
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_without_folds_the_figures_are_empty():
+    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)))
+    table = compare.rank({"b": nothing, "a": nothing}, {"a": 1, "b": 2})
+    assert table.model.tolist() == ["a", "b"]
+    assert table.drop(columns=["model", "parameters"]).isna().all(axis=None)
+
+
+# --- Submission -----------------------------------------------------------------------------------
+
+
+def predictions(path: Path, ids: list[int], likely: list[int], confidence: float = 0.7) -> Path:
+    probabilities = np.full((len(ids), 10), (1 - confidence) / 9)
+    probabilities[np.arange(len(ids)), likely] = confidence
+    with tables.prediction_writer(path, 10) as writer:
+        tables.write_predictions(writer, np.array(ids), probabilities)
+    return path
+
+
+def submit(folder: Path, by_model: dict[str, list[Path]], ranked: list[str], sample: Path | None = None, **options):
+    comparison, output = folder / "comparison.csv", folder / "submission.csv"
+    pd.DataFrame({"model": ranked, "accuracy": np.nan}).to_csv(comparison, index=False)
+    whole = {"from": "best", "columns": ["ImageId", "Label"], "id": None} | options
+    submission.submission(by_model, comparison, sample, output, whole)
+    return output.read_text(encoding="utf-8")
+
+
+def test_the_submission_is_numbered_from_1_over_all_shards_in_order(tmp_path):
+    shards = [predictions(tmp_path / "b.parquet", [1, 2], [3, 4]), predictions(tmp_path / "a.parquet", [1], [9])]
+    assert submit(tmp_path, {"mlp": shards}, ["mlp"]) == "ImageId,Label\n1,3\n2,4\n3,9\n"
+
+
+@pytest.mark.parametrize("names", [["wide", "slim"], ["1", "2"], ["nan", "null"], ["007", "7"]])
+def test_best_is_the_first_of_the_ranking_whatever_the_models_are_called(names, tmp_path):
+    by_model = {
+        name: [predictions(tmp_path / f"{name}.parquet", [1, 2], [i, i])] for i, name in enumerate(names, start=4)
+    }
+    assert submit(tmp_path, by_model, [names[1], names[0]]) == "ImageId,Label\n1,5\n2,5\n"
+    # a mean of several that stands in the ranking is no model
+    assert submit(tmp_path, by_model, [" + ".join(names), *names]) == "ImageId,Label\n1,4\n2,4\n"
+
+
+def test_several_models_are_averaged_by_probability_not_by_vote(tmp_path):
+    by_model = {
+        name: [predictions(tmp_path / f"{name}.parquet", [5, 6], [label, 2], confidence)]
+        for name, label, confidence in (("a", 1, 0.3), ("b", 1, 0.3), ("c", 8, 0.95))
+    }
+    assert submit(tmp_path, by_model, [], **{"from": ["a", "b", "c"]}) == "ImageId,Label\n1,8\n2,2\n"
+
+
+def test_ids_are_those_of_the_test_files_and_may_not_repeat(tmp_path):
+    shards = [predictions(tmp_path / "x.parquet", [70, 30], [1, 2]), predictions(tmp_path / "y.parquet", [50], [3])]
+    wanted = "id,label\n70,1\n30,2\n50,3\n"
+    assert submit(tmp_path, {"mlp": shards}, ["mlp"], id="id", columns=["id", "label"]) == wanted
+    with pytest.raises(InputError, match=r"id 70 \(data\.id: id\) stands more than once"):
+        submit(tmp_path, {"mlp": [shards[0], shards[0]]}, ["mlp"], id="id")
+
+
+def test_a_sample_submission_that_fits_is_taken_in_any_wrapping(tmp_path):
+    table = pd.DataFrame({"ImageId": [1, 2], "Label": [4, 4]})
+    text = "ImageId,Label\n1,0\n2,0\n"
+    (tmp_path / "sample.csv").write_text(text)
+    with zipfile.ZipFile(tmp_path / "sample.zip", "w") as archive:
+        archive.writestr("sample_submission.csv", text)
+    for name in ("sample.csv", "sample.zip"):
+        submission.check_against(table, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("sample", "sentence"),
+    [
+        ("id,Label\n1,0\n2,0\n", r"its columns are id,Label, submission\.columns says ImageId,Label"),
+        ("ImageId,Label\n1,0\n", "1 rows, but there are 2 test images"),
+        ("ImageId,Label\n1,0\n3,0\n", "row 2 has id 3, the test images have 2"),
+        ("ImageId,Label\n1,0\ntwo,0\n", "row 2 has id two, the test images have 2"),
+        ("", "empty"),
+        ("a\n1,2,3\n1,2,3,4\n", "cannot be read as CSV"),
+        (b"\xff\xfe\x00", "cannot be read as CSV"),
+        (b"PK\x03\x04 no archive", "damaged or cut short"),
+        (b"\x1f\x8b\x08 no archive either", "damaged or cut short"),
+    ],
+)
+def test_a_sample_submission_that_does_not_fit_is_told(sample, sentence, tmp_path):
+    path = tmp_path / "sample.csv"
+    path.write_bytes(sample if isinstance(sample, bytes) else sample.encode())
+    with pytest.raises(InputError, match=rf"sample\.csv: .*{sentence}"):
+        submission.check_against(pd.DataFrame({"ImageId": [1, 2], "Label": [4, 4]}), path)

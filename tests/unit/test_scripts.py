@@ -1,0 +1,174 @@
+"""Training, evaluation, quality and what every job does: the scripts around the library."""
+
+import json
+from pathlib import Path
+
+import evaluate
+import export
+import job
+import numpy as np
+import plain
+import pytest
+import quality
+import split
+import train
+from ann import InputError, dataset, ensemble, network, state, tables, training
+
+# --- From training to figures ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    images, labels = plain.digits(120)
+    dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255, True)
+    return tmp_path / "train.parquet"
+
+
+def member(path: Path, seed: int) -> list[network.Layer]:
+    vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
+    tensors = network.tensor_views(vector, [784, 8, 10], True)
+    state.write_weights(path, tensors, {})
+    return network.as_layers(tensors)
+
+
+def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
+    images, labels = plain.digits(120)
+    fold = split.stratify(labels, 3, 0)
+    tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
+    paths = [tmp_path / f"{k}.npz" for k in range(3)]
+    members = [member(path, k) for k, path in enumerate(paths)]
+    options = {"predict": {"views": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0}, "classes": 10}
+    outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
+    evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
+    found = tables.read_validation(outputs[0])
+    views = ensemble.view_matrices((28, 28), options["predict"])
+    for i in range(0, 120, 7):
+        tensors = {"weight_0": members[fold[i]][0].weight, "bias_0": members[fold[i]][0].bias,
+                   "weight_1": members[fold[i]][1].weight, "bias_1": members[fold[i]][1].bias}  # fmt: skip
+        wanted = ensemble.mean_probabilities(ensemble.member_networks(tensors, views), images[i : i + 1], 255)
+        np.testing.assert_allclose(found.probabilities[i], wanted[0], atol=1e-6)
+    content = json.loads(outputs[1].read_text())
+    assert content["validation"]["accuracy"] == pytest.approx(np.mean(found.predicted == labels))
+    hits = [
+        network.count_correct(network.predict(members[k], images[fold != k], 255), labels[fold != k]) for k in range(3)
+    ]
+    assert content["train"]["accuracy"] == pytest.approx(sum(hits) / 240)
+    assert content["train"]["rows"] == content["validation"]["rows"] == 120
+
+
+def test_without_folds_nothing_is_validated(shard, tmp_path):
+    tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
+    member(tmp_path / "0.npz", 0)
+    options = {"predict": {"views": 1}, "classes": 10}
+    outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
+    evaluate.evaluate([tmp_path / "0.npz"], [shard], tmp_path / "folds.parquet", *outputs, options)
+    content = json.loads(outputs[1].read_text())
+    assert content["validation"] is None
+    assert content["train"]["rows"] == 120
+    assert len(tables.read_validation(outputs[0]).label) == 0
+
+
+def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float]]:
+    options = plain.model_options(hidden=[8], batch_size=changes.pop("batch_size", 20), **changes)
+    images, labels = plain.digits(120)
+    rows = training.Rows(images, labels, 255)
+    trainer = training.Trainer(training.start([784, 8, 10], options, 0), rows, (28, 28), options, 1)
+    return trainer, rows, trainer.run_epoch(None)
+
+
+def test_a_row_of_the_history_has_the_documented_columns_in_order():
+    trainer, rows, row = trained()
+    running = row["train_loss"]
+    complete = train.complete_row(row, trainer, rows, rows)
+    assert list(complete) == [
+        "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+        "gradient_norm", "images_per_second", "seconds",
+    ]  # fmt: skip
+    assert complete["train_loss"] == running
+    assert (complete["validation_loss"], complete["validation_accuracy"]) == trainer.score(rows)
+
+
+def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_number():
+    trainer, rows, row = trained(batch_size="full")
+    before = row["train_loss"]
+    nothing = rows._replace(images=rows.images[:0], labels=rows.labels[:0])
+    complete = train.complete_row(row, trainer, rows, nothing)
+    assert (complete["train_loss"], complete["train_accuracy"]) == trainer.score(rows)
+    assert complete["train_loss"] < before
+    assert np.isnan([complete["validation_loss"], complete["validation_accuracy"]]).all()
+
+
+def test_the_progress_line_shows_validation_where_there_is_one():
+    block = train.Block("mlp", 2, 20, 40)
+    row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
+           "images_per_second": 61_234.0}  # fmt: skip
+    wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s"
+    assert train.progress_line(row, block).replace("98.92%", "98.92 %") == wanted
+    assert "training 99.00%" in train.progress_line(row | {"validation_accuracy": np.nan}, block).replace(" %", "%")
+
+
+def test_averaged_weights_are_exported_where_there_are_any(tmp_path):
+    for average in (0.0, 0.9):
+        trainer, _, _ = trained(average=average)
+        state.write_state(tmp_path / "state.npz", trainer.state())
+        options = {"model": trainer.options, "shape": [28, 28], "pixel_max": 255, "classes": 10}
+        export.export(tmp_path / "state.npz", tmp_path / "weights.npz", options)
+        tensors, about = state.read_weights(tmp_path / "weights.npz")
+        wanted = trainer.state().vectors["average" if average else "parameters"]
+        assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
+        assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
+        assert about["versions"]["numpy"] == np.__version__
+
+
+def test_quality_counts_what_is_in_the_images(tmp_path):
+    images = np.array([[0, 0, 0, 0], [9, 0, 3, 1], [9, 0, 3, 1], [2, 0, 0, 1]], np.uint8)
+    labels = np.array([0, 1, 1, 3], np.uint8)
+    batches = [(None, labels[:1], images[:1]), (None, labels[1:], images[1:])]
+    dataset.write_shard(tmp_path / "train.parquet", batches, (2, 2), 9, True)
+    dataset.write_shard(tmp_path / "test.parquet", [(None, None, images[2:])], (2, 2), 9, False)
+    quality.quality([tmp_path / "train.parquet"], [tmp_path / "test.parquet"], tmp_path / "quality.json", 5)
+    content = json.loads((tmp_path / "quality.json").read_text())
+    assert content["identical_in_train_and_test"] == 2
+    found = content["train"]
+    assert (found["rows"], found["class_counts"]) == (4, [1, 2, 0, 1, 0])
+    assert (found["constant_pixels"], found["blank_images"], found["duplicate_images"]) == (1, 1, 1)
+    assert found["pixel_range"] == [0, 9]
+    assert (found["pixel_mean"], found["pixel_deviation"]) == pytest.approx((images.mean(), images.std()))
+    assert content["test"]["class_counts"] is None
+
+
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), job.replacing(path) as part:
+        (part.write_text("half"), (tmp_path / "no such file").read_text())
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert path.read_text() == "old"
+    with job.replacing(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (InputError("a.csv: bad"), "split: a.csv: bad\n"),
+        (OSError(28, "No space left on device", "x.npz"), "split: x.npz: the disk is full; make room"),
+        (MemoryError("1 GiB"), "split: not enough memory (1 GiB)"),
+    ],
+)
+def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
+    with pytest.raises(SystemExit), job.job("split", tmp_path / "log"):
+        raise error
+    assert capsys.readouterr().err.startswith(sentence)
+    assert (tmp_path / "log").read_text().startswith(sentence)
+
+
+def test_a_defect_keeps_its_traceback(tmp_path):
+    with pytest.raises(ZeroDivisionError), job.job("split", tmp_path / "log"):
+        raise ZeroDivisionError
