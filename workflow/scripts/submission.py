@@ -62,7 +62,7 @@ def check_against(table: pd.DataFrame, sample: Path) -> None:
     """Compare header, number of rows and ids with a sample submission."""
     try:
         with open_table(sample) as plain:
-            wanted = pd.read_csv(plain)
+            wanted = pd.read_csv(plain, dtype=str, keep_default_na=False)
     except ValueError as error:
         raise InputError(f"{sample}: cannot be read as CSV ({error})") from error
     if list(wanted.columns) != list(table.columns):
@@ -71,7 +71,7 @@ def check_against(table: pd.DataFrame, sample: Path) -> None:
         )
     if len(wanted) != len(table):
         raise InputError(f"{sample}: {len(wanted)} rows, but there are {len(table)} test images")
-    differing = np.flatnonzero(wanted.iloc[:, 0].to_numpy() != table.iloc[:, 0].to_numpy())
+    differing = np.flatnonzero(wanted.iloc[:, 0].to_numpy() != table.iloc[:, 0].astype(str).to_numpy())
     if len(differing):
         row = differing[0]
         raise InputError(
