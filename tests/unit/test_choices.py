@@ -69,12 +69,12 @@ def test_models_are_ranked_by_accuracy_then_loss_then_name():
     five, four = [True] * 5 + [False], [False] * 2 + [True] * 4
     scores = {
         "worse": scored(label, four, 0.9),
-        "unsure": scored(label, five, 0.5),
-        "b": scored(label, five, 0.8),
-        "a": scored(label, five, 0.8),
+        "early": scored(label, five, 0.5),
+        "n": scored(label, five, 0.8),
+        "m": scored(label, five, 0.8),
     }
-    table = compare.rank(scores, {"worse": 1, "unsure": 2, "b": 3, "a": 4})
-    assert table.model.tolist() == ["a", "b", "unsure", "worse"]
+    table = compare.rank(scores, {"worse": 1, "early": 2, "n": 3, "m": 4})
+    assert table.model.tolist() == ["m", "n", "early", "worse"]
     assert table.parameters.tolist() == [4, 3, 2, 1]
     assert table.accuracy.tolist() == pytest.approx([5 / 6, 5 / 6, 5 / 6, 4 / 6])
     assert (table.low[0], table.high[0]) == metrics.wilson_interval(5, 6)
@@ -84,7 +84,7 @@ def test_models_are_ranked_by_accuracy_then_loss_then_name():
     worst = table.iloc[3]
     wanted = metrics.paired_difference(np.array(four), np.array(five))
     assert (worst.difference, worst.difference_low, worst.difference_high) == pytest.approx(wanted)
-    again = compare.rank(dict(reversed(scores.items())), {"worse": 1, "unsure": 2, "b": 3, "a": 4})
+    again = compare.rank(dict(reversed(scores.items())), {"worse": 1, "early": 2, "n": 3, "m": 4})
     pd.testing.assert_frame_equal(again, table)
 
 

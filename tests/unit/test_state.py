@@ -91,6 +91,14 @@ def test_a_flipped_bit_in_a_shape_is_not_read_as_a_shorter_vector(file):
         state.read_state(file)
 
 
+def test_a_flipped_bit_that_says_encrypted_is_told(file):
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="encrypted"):
+        state.read_state(file)
+
+
 def save_array(path: Path) -> None:
     with open(path, "wb") as file:
         np.save(file, np.arange(3))

@@ -141,6 +141,21 @@ def test_rows_come_in_another_order_each_epoch():
     assert not np.array_equal(trainer.state().vectors["parameters"], other.state().vectors["parameters"])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("changes", [{"augment": AUGMENT}, {"dropout": 0.5}], ids=["augmentation", "dropout"])
+def test_every_epoch_and_every_copy_of_an_image_is_distorted_anew(changes, threads):
+    options = {"hidden": [20], "batch_size": "full", "learning_rate": 1e-30, "optimizer": {"name": "sgd"}}
+    options = plain.model_options(**options, **changes)
+    begin = training.start([784, 20, 10], options, 0)
+    one = rows(1)
+    losses = []
+    for copies in (1, 2):
+        data = one._replace(images=np.repeat(one.images, copies, axis=0), labels=np.repeat(one.labels, copies))
+        trainer = training.Trainer(begin, data, (28, 28), options, threads if copies > 1 else 1)
+        losses += [trainer.run_epoch(None)["train_loss"] for _ in range(3)]
+    assert len({round(loss, 6) for loss in losses}) == 6
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [{"name": "adam"}, {"name": "sgd", "momentum": 0.9}, {"name": "norm_rms", "reset_every": 4}],
