@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 from settings import read_settings
+from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[2]
+threadpool_limits(1)  # tests run side by side
 
 
 @functools.cache
