@@ -6,7 +6,6 @@ import zipfile
 
 import pyarrow.parquet as pq
 import yaml
-
 from conftest import SMALL_CONFIG
 
 
