@@ -10,7 +10,7 @@ sys.path.insert(
     0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve())
 )
 
-from digest import code_digest
+from digest import code_digest, file_identity
 from settings import read_settings
 
 SETTINGS = read_settings(config, workflow.configfiles)

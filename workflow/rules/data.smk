@@ -11,11 +11,13 @@ rule normalize:
     benchmark:
         "results/benchmarks/normalize/{split}/{shard}.tsv"
     params:
-        options=lambda wildcards: of(
-            DATA,
-            *("pixels", "shape", "pixel_max"),
-            *(("label", "classes") if wildcards.split == "train" else ("id",)),
-        ),
+        options=lambda wildcards: {
+            "table": file_identity(SHARDS[wildcards.split][wildcards.shard]),
+            **of(DATA, "pixels", "shape", "pixel_max"),
+            **of(
+                DATA, *(["label", "classes"] if wildcards.split == "train" else ["id"])
+            ),
+        },
         code=code_digest("normalize.py"),
     script:
         "../scripts/normalize.py"

@@ -1,12 +1,14 @@
-"""What counts as the code of a rule: its script and all that the script imports from beside it."""
+"""What params say of files: the code behind a rule, and which input file it is."""
 
 import ast
 import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+END_BYTES = 1 << 16
 
 
 def code_digest(script: str, *others: str) -> str:
@@ -75,10 +77,40 @@ def syntax(path: Path) -> ast.Module:
 @functools.cache
 def syntax_digest(path: Path) -> str:
     """Return a hash of a file's statements, docstrings left out."""
-    tree = syntax(path)
-    for node in ast.walk(tree):
-        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if documented and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    # `unparse`, since the form of `dump` differs between Python versions
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    return hashlib.sha256(repr(statements(syntax(path))).encode()).hexdigest()
+
+
+def statements(node: Any) -> Any:
+    """Return a syntax tree as nested tuples that are the same in every version of Python.
+
+    `ast.dump` and `ast.unparse` are not: they write f-strings, and the fields that a newer version has
+    added, in different ways. What is empty is left out here, so that a new field does not matter.
+    """
+    if isinstance(node, list):
+        return [statements(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
+    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    if documented and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = fields["body"][1:]
+    return (type(node).__name__, *((name, statements(value)) for name, value in fields.items()))
+
+
+def file_identity(path: str) -> list[Any]:
+    """Return what tells an input file from another that is put in its place: path, size, a hash of its ends.
+
+    Snakemake looks at the content of a file that is newer than the results. One that is older, as files
+    out of archives are, it takes for the one it knows; hence this. It costs the same for a file of any size:
+    the ends of a CSV file hold its first and last rows, the end of a packed one holds a checksum of the whole.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            ends = []
+            for start in (0, max(0, size - END_BYTES)):
+                file.seek(start)
+                ends.append(file.read(END_BYTES))
+    except OSError:
+        return [path]  # Snakemake tells that it is missing
+    return [path, size, hashlib.sha256(b"".join(ends)).hexdigest()[:16]]

@@ -30,7 +30,12 @@ rule submission:
             for model in CANDIDATES
             for shard in SHARDS["test"]
         ],
-        comparison="results/comparison.csv",
+        # a list of models is taken as it is: their ranking is not looked at
+        comparison=(
+            "results/comparison.csv"
+            if SETTINGS["submission"]["from"] == "best"
+            else []
+        ),
         sample=DATA["sample_submission"] or [],
     output:
         report(
@@ -48,6 +53,8 @@ rule submission:
             **of(DATA, "id"),
             "models": CANDIDATES,
             "shards": list(SHARDS["test"]),
+            "sample": DATA["sample_submission"]
+            and file_identity(DATA["sample_submission"]),
         },
         code=code_digest("submission.py"),
     script:

@@ -12,7 +12,7 @@ from job import job, replacing
 
 def submission(
     predictions: dict[str, list[Path]],
-    comparison: Path,
+    comparison: Path | None,
     sample: Path | None,
     output: Path,
     options: dict[str, Any],
@@ -24,7 +24,7 @@ def submission(
     predictions
         By model, the predictions of each test shard.
     comparison
-        The ranking that `from: best` picks from.
+        The ranking that `from: best` picks from; None where models are named.
     sample
         Kaggle's sample_submission.csv, which header, ids and rows are checked against.
     output
@@ -39,6 +39,7 @@ def submission(
     """
     chosen = options["from"]
     if chosen == "best":
+        assert comparison is not None
         ranked = tables.read_comparison(comparison).model
         chosen = [next(model for model in ranked if model in predictions)]
     ids, labels = [], []
@@ -84,14 +85,14 @@ if __name__ == "__main__":
 
     with job("submission", Path(snakemake.log[0])):
         options = snakemake.params.options
-        given = snakemake.input.get("sample", None)
+        comparison, sample = (snakemake.input.get(name, None) for name in ("comparison", "sample"))
         paths = [Path(p) for p in snakemake.input.predictions]
         shards = len(paths) // len(options["models"])
         by_model = {model: paths[i * shards : (i + 1) * shards] for i, model in enumerate(options["models"])}
         submission(
             by_model,
-            Path(snakemake.input.comparison),
-            Path(given) if given else None,
+            Path(comparison) if comparison else None,
+            Path(sample) if sample else None,
             Path(snakemake.output[0]),
             options,
         )
