@@ -13,7 +13,9 @@ sys.path.insert(
 from digest import code_digest, file_identity
 from settings import read_settings
 
-SETTINGS = read_settings(config, workflow.configfiles)
+SETTINGS = read_settings(
+    config, workflow.configfiles, workflow.config_settings.config
+)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 

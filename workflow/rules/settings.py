@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
 KINDS = {
@@ -24,7 +25,9 @@ KINDS = {
 }
 
 
-def read_settings(config: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
+def read_settings(
+    config: Mapping[str, Any], files: Iterable[str], options: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the whole configuration: plain dicts, sorted keys, the schema's number types.
 
     Parameters
@@ -33,6 +36,8 @@ def read_settings(config: Mapping[str, Any], files: Iterable[str]) -> dict[str, 
         As Snakemake merged it.
     files
         The files it came from, which are searched for keys that stand twice.
+    options
+        What of it was given with `--config`.
 
     Raises
     ------
@@ -40,13 +45,13 @@ def read_settings(config: Mapping[str, Any], files: Iterable[str]) -> dict[str, 
         With a line for every key that is wrong.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    given = plain(config)
+    update_config(given, numbers_as_numbers(plain(options or {})))
     faults = [fault for file in files for fault in doubled_keys(Path(file))]
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(plain(config)), key=lambda error: list(map(str, error.path))
-    )
+    errors = sorted(Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.path)))
     faults += [sentence for error in errors for sentence in explain(error)]
     if not faults:
-        settings = fill(plain(config), schema, schema)
+        settings = fill(given, schema, schema)
         faults = list(contradictions(settings))
     if faults:
         raise WorkflowError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
@@ -58,6 +63,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def numbers_as_numbers(value: Any) -> Any:
+    """Return what was given with `--config` as a config file would have given it.
+
+    Snakemake takes every value within `--config "figures={samples: 5}"` for text.
+    """
+    if isinstance(value, dict):
+        return {key: numbers_as_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [numbers_as_numbers(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
 
 
 def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:

@@ -1,0 +1,85 @@
+"""Every key of the schema: what the README says of it, and that changing it reruns what the README says."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+from options import ROOT, SCHEMA, options, readme_tables
+from reruns import FINISHED, planned_jobs, rules
+from settings import read_settings
+
+OPTIONS = {f"{option.path[0]}: {option.name}": option for option in options()}
+ROWS = {f"{heading}: {row[0].strip('`')}": row for heading, row in readme_tables() if heading in SCHEMA["properties"]}
+WORDS = {row[0]: set(row[1].split(", ")) - {""} for heading, row in readme_tables() if heading == "What reruns when"}
+# which of the finished run's models has an optimizer's or a schedule's own keys
+HAS = {"": "adam", "adam": "adam", "sgd": "sgd", "norm_rms": "norm_rms", "cosine": "norm_rms"}
+OTHER_VALUES = {
+    "data: train": [*FINISHED["data"]["train"], "data/train-3.csv"],
+    "data: test": [*FINISHED["data"]["test"], "data/test-3.csv"],
+    "data: label": "digit",
+    "data: id": "number",
+    "data: pixels": "p",
+    "data: shape": [14, 56],
+    "data: sample_submission": "data/sample.csv",
+    "submission: from": ["sgd"],
+    "submission: columns": ["id", "digit"],
+    "models: hidden": [17],
+}
+
+
+def other_value(name: str, value: Any) -> Any:
+    """Return a valid value that differs from the given one."""
+    schema = OPTIONS[name].schema
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    if "enum" in schema:
+        return next(item for item in schema["enum"] if item != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1 if value < schema.get("maximum", value + 1) else value - 1
+    return value / 2 if value / 2 > schema.get("minimum", 0) else schema.get("minimum", 0) + 0.25
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_readme_has_a_row_for_every_option(name):
+    row = OPTIONS[name].row
+    assert ROWS.get(name, [])[:4] == row, (
+        f"config/README.md should have under {name.split(':')[0]}: | {' | '.join(row)} |"
+    )
+
+
+def test_the_readme_has_no_other_rows():
+    assert set(ROWS) == set(OPTIONS)
+    assert {row[4] for row in ROWS.values()} == set(WORDS)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_changing_an_option_reruns_what_the_readme_says(name, finished):
+    option = OPTIONS[name]
+    path = [HAS[option.of] if key == "*" else key for key in option.path]
+    before = read_settings(FINISHED, [])
+    after = copy.deepcopy(FINISHED)
+    section = after
+    for key in path[:-1]:
+        section, before = section.setdefault(key, {}), before[key]
+    section[path[-1]] = other_value(name, before[path[-1]])
+    finished.configure(after)
+    jobs = planned_jobs(finished.snakemake("-n").stdout)
+    assert rules(jobs) == WORDS[ROWS[name][4]]
+    if path[0] == "models":
+        of_models = {job.split()[1] for job in jobs if job.split()[0] in ("train", "export", "evaluate", "predict")}
+        assert of_models <= {path[1]}
+
+
+def test_the_readme_s_sweep_is_a_configuration():
+    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
+    models = read_settings(yaml.safe_load(text.split("```yaml")[1].split("```")[0]), [])["models"]
+    assert {name: model["hidden"] for name, model in models.items()} == {
+        "mlp": [256],
+        "wide": [512],
+        "deep": [256, 256],
+        "slow": [256],
+    }
+    assert {model["epochs"] for model in models.values()} == {20}
