@@ -37,7 +37,8 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 why: setup
-	$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS)
+	@$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
+	$(BIN)/python workflow/why.py <$(VENV)/why.txt
 
 clean:
 	rm -rf results/* .snakemake
