@@ -11,6 +11,8 @@ from pathlib import Path
 import digest
 import pytest
 
+pytest_plugins = "finished_run"
+
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 MODULES = sorted(str(path.relative_to(SCRIPTS)) for path in (SCRIPTS / "ann").glob("*.py"))
 RULES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name != "job.py")

@@ -9,6 +9,8 @@ from options import ROOT, SCHEMA, options, readme_tables
 from reruns import FINISHED, planned_jobs, rules
 from settings import read_settings
 
+pytest_plugins = "finished_run"
+
 OPTIONS = {f"{option.path[0]}: {option.name}": option for option in options()}
 ROWS = {f"{heading}: {row[0].strip('`')}": row for heading, row in readme_tables() if heading in SCHEMA["properties"]}
 WORDS = {row[0]: set(row[1].split(", ")) - {""} for heading, row in readme_tables() if heading == "What reruns when"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from reruns import both, config, edit
 
+pytest_plugins = "finished_run"
+
 
 def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
     networks = {f"model-{i}": {"hidden": [16], "epochs": 10, "block": 1} for i in range(20)}

@@ -30,6 +30,8 @@ from reruns import (
     train,
 )
 
+pytest_plugins = "finished_run"
+
 ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
 TEST_SIDE = {"quality", "submission", "report"}
@@ -76,16 +78,9 @@ CASES = {
     "the longer blocks": (model("adam", block=4), NOTHING),
     "the shorter blocks": (model("adam", block=1), NOTHING),
     # --- figures, submission
-    "figures.samples": (config(figures={"samples": 5}), {"samples", "report"}),
-    "figures.seed": (config(figures={"seed": 4}), {"samples", "report"}),
     "two values of a section exchanged": (config(figures={"samples": 3, "seed": 6}), {"samples", "report"}),
     "submission.from one model": (config(submission={"from": ["adam"]}), {"submission", "report"}),
     "submission.from the mean of two models": (config(submission={"from": ["adam", "sgd"]}), ENDS),
-    "submission.columns": (config(submission={"columns": ["id", "digit"]}), {"submission", "report"}),
-    "a sample submission to check against": (
-        config(data={"sample_submission": "data/sample.csv"}),
-        {"submission", "report"},
-    ),
     # --- models
     "a training option": (model("adam", learning_rate=0.002), retrained({"adam": BLOCKS["adam"]})),
     "two training options exchanged": (
@@ -177,6 +172,7 @@ CASES = {
         train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
     ),
     # --- results by hand
+    "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
     "the submission deleted": (delete("results/submission.csv"), {"submission", "report"}),
     "the page deleted": (delete("results/report.html"), {"report"}),
     "metrics deleted": (delete("results/models/sgd/metrics.json"), {"evaluate sgd"} | ENDS),

@@ -74,7 +74,13 @@ def numbers_as_numbers(value: Any) -> Any:
         return {key: numbers_as_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
         return [numbers_as_numbers(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or not value:
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(read, dict | list) else read
 
 
 def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
