@@ -1,5 +1,6 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make test    set up, then all tests
+# make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make why     say in words what would rerun, and why
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint bench why clean setup
+.PHONY: run test test-cluster lint bench why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
@@ -23,6 +24,11 @@ run: setup
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# side by side, since these tests mostly wait for Slurm
+test-cluster: $(VENV)/cluster
+	@tests/cluster/slurm.sh start
+	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -55,6 +61,10 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 
 $(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+$(VENV)/cluster: requirements-cluster.txt $(VENV)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
 	@touch $@
 
 $(VENV)/bin/pip:
