@@ -3,6 +3,7 @@
 # make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
+# make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make why     say in words what would rerun, and why
 # make clean   remove the results, with Snakemake's record of them
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-cluster lint bench why clean setup
+.PHONY: run test test-cluster lint bench bench-scale why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
@@ -41,6 +42,9 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py $(ARGS)
+
+bench-scale: $(VENV)/dev
+	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 why: setup
 	$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS)

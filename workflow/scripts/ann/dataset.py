@@ -5,6 +5,7 @@ Arrow reader sees their shape; every page carries a checksum, which is verified 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,15 +80,22 @@ def write_shard(
     fields = [("id", pa.int64()), *([("label", pa.uint8())] if labelled else []), ("image", tensor)]
     schema = pa.schema(fields, metadata={"pixel_max": str(pixel_max)})
     rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True) as writer:
+    # one block is written while the next is read; leaving the `with` waits for the last
+    with (
+        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True) as writer,
+        ThreadPoolExecutor(1) as writing,
+    ):
+        last = writing.submit(int)
         for ids, labels, images in batches:
             if ids is None:
                 ids = np.arange(rows + 1, rows + 1 + len(images))
             pixels = pa.FixedSizeListArray.from_arrays(pa.array(images.reshape(-1)), images.shape[1])
             image = pa.ExtensionArray.from_storage(tensor, pixels)
             columns = [pa.array(ids), *([pa.array(labels)] if labelled else []), image]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
+            last.result()
+            last = writing.submit(writer.write_table, pa.table(columns, schema=schema), ROW_GROUP)
             rows += len(images)
+        last.result()
     return rows
 
 
