@@ -110,7 +110,7 @@ def run_split(folder: Path) -> None:
 
 
 def run_train(folder: Path) -> None:
-    """An epoch of one member."""
+    """Train one member for an epoch."""
     train.train(
         shards=[folder / "shard.parquet"],
         folds=folder / "folds.parquet",
