@@ -17,6 +17,12 @@ from cluster.runs import wait_until
 BUCKET = "digits"
 
 
+def listens(port: int) -> bool:
+    """Tell whether anything answers on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module")
 def s3():
     """A server that keeps buckets in memory; yields its address."""
@@ -26,7 +32,7 @@ def s3():
     command = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        wait_until(lambda: listens(port))
         yield f"http://127.0.0.1:{port}"
     finally:
         server.kill()
