@@ -1,7 +1,9 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make test    set up, then all tests
+# make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
+# make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make why     say in words what would rerun, and why
 # make clean   remove the results, with Snakemake's record of them
 
@@ -11,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint bench why clean setup
+.PHONY: run test test-cluster lint bench bench-scale why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
@@ -24,6 +26,11 @@ run: setup
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
 
+# side by side, since these tests mostly wait for Slurm
+test-cluster: $(VENV)/cluster
+	@tests/cluster/slurm.sh start
+	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
+
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -35,6 +42,9 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py $(ARGS)
+
+bench-scale: $(VENV)/dev
+	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 why: setup
 	@$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
@@ -56,6 +66,10 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 
 $(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+$(VENV)/cluster: requirements-cluster.txt $(VENV)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
 	@touch $@
 
 $(VENV)/bin/pip:

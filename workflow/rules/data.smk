@@ -10,6 +10,10 @@ rule normalize:
         "results/logs/normalize/{split}/{shard}.log",
     benchmark:
         "results/benchmarks/normalize/{split}/{shard}.tsv"
+    threads: 2
+    resources:
+        mem_mb=megabytes(normalize_bytes),
+        runtime=minutes(normalize_seconds),
     params:
         options=lambda wildcards: {
             "table": file_identity(SHARDS[wildcards.split][wildcards.shard]),
@@ -33,6 +37,9 @@ rule quality:
         "results/logs/quality.log",
     benchmark:
         "results/benchmarks/quality.tsv"
+    resources:
+        mem_mb=megabytes(quality_bytes),
+        runtime=minutes(quality_seconds),
     params:
         options={
             **of(DATA, "classes"),
@@ -57,6 +64,7 @@ rule samples:
         "results/logs/samples.log",
     benchmark:
         "results/benchmarks/samples.tsv"
+    localrule: True
     params:
         options={
             **of(SETTINGS["figures"], "samples", "seed"),
@@ -76,6 +84,9 @@ rule split:
         "results/logs/split.log",
     benchmark:
         "results/benchmarks/split.tsv"
+    resources:
+        mem_mb=megabytes(split_bytes),
+        runtime=minutes(split_seconds),
     params:
         options={**FOLDS, "shards": shards("train")},
         code=code_digest("split.py"),

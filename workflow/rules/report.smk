@@ -19,6 +19,7 @@ rule figures:
         "results/logs/figures.log",
     benchmark:
         "results/benchmarks/figures.tsv"
+    localrule: True
     params:
         options={"models": list(MODELS), **of(FOLDS, "count")},
         code=code_digest("figures.py"),
@@ -41,6 +42,7 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    localrule: True
     params:
         options={
             **SETTINGS,

@@ -12,6 +12,9 @@ rule predict:
     benchmark:
         "results/benchmarks/predict/{model}/{shard}.tsv"
     threads: 2
+    resources:
+        mem_mb=megabytes(predict_bytes),
+        runtime=minutes(predict_seconds),
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
@@ -47,6 +50,9 @@ rule submission:
         "results/logs/submission.log",
     benchmark:
         "results/benchmarks/submission.tsv"
+    resources:
+        mem_mb=megabytes(submission_bytes),
+        runtime=minutes(submission_seconds),
     params:
         options={
             **of(SETTINGS["submission"], "from", "columns"),

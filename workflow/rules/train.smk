@@ -14,6 +14,9 @@ rule train:
     benchmark:
         "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}.tsv"
     threads: lambda wildcards: MODELS[wildcards.model]["threads"]
+    resources:
+        mem_mb=megabytes(train_bytes),
+        runtime=minutes(train_seconds),
     params:
         options=lambda wildcards: {
             "model": training_options(wildcards.model),
@@ -22,8 +25,11 @@ rule train:
             **of(DATA, "classes"),
         },
         code=code_digest("train.py"),
-        # asking for `threads` keeps Snakemake from comparing it: only the progress line shows it
+        # asking for `threads` keeps Snakemake from comparing these: only what is told shows them
         total=lambda wildcards, threads: MODELS[wildcards.model]["epochs"],
+        memory=lambda wildcards, threads: estimates.training_bytes(
+            MODELS[wildcards.model], sizes(wildcards.model), threads
+        ),
     script:
         "../scripts/train.py"
 
@@ -39,6 +45,7 @@ rule export:
         "results/logs/export/{model}/fold-{fold}.log",
     benchmark:
         "results/benchmarks/export/{model}/fold-{fold}.tsv"
+    localrule: True
     params:
         options=lambda wildcards: {
             "model": {
@@ -65,6 +72,9 @@ rule evaluate:
     benchmark:
         "results/benchmarks/evaluate/{model}.tsv"
     threads: 2
+    resources:
+        mem_mb=megabytes(evaluate_bytes),
+        runtime=minutes(evaluate_seconds),
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
@@ -91,6 +101,9 @@ rule compare:
         "results/logs/compare.log",
     benchmark:
         "results/benchmarks/compare.tsv"
+    resources:
+        mem_mb=megabytes(compare_bytes),
+        runtime=minutes(compare_seconds),
     params:
         options={
             "models": list(MODELS),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from ann import dataset, ingest
 from job import job, replacing
 
@@ -46,6 +47,7 @@ def normalize(table: Path, shard: Path, options: dict[str, Any], labelled: bool,
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
+    pa.set_cpu_count(snakemake.threads)
     with job(f"normalize {snakemake.input.table}", Path(snakemake.log[0])) as say:
         normalize(
             Path(snakemake.input.table),

@@ -21,10 +21,10 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     count, seed
         How many, and which.
     """
-    data = dataset.read_shards(shards)
+    data = dataset.read_keys(shards)
     assert data.label is not None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
-    images = data.images[rows].reshape(-1, *data.shape)
+    images = dataset.read_images(shards, rows).reshape(-1, *data.shape)
     titles = [str(label) for label in data.label[rows]]
     with replacing(figure) as part:
         plots.save(plots.image_grid(images, titles, f"{len(rows)} of {len(data.label):,} training images"), part)

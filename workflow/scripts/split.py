@@ -23,7 +23,7 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
     seed
         Of the shuffle.
     """
-    rows = dataset.read_shards(shards)
+    rows = dataset.read_keys(shards)
     assert rows.label is not None
     with replacing(folds) as part:
         tables.write_folds(part, rows, stratify(rows.label, count, seed))

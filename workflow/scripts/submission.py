@@ -1,5 +1,6 @@
 """Predictions of the chosen models -> submission.csv."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +43,35 @@ def submission(
         assert comparison is not None
         ranked = tables.read_comparison(comparison).model
         chosen = [next(model for model in ranked if model in predictions)]
-    ids, labels = [], []
-    for shard in zip(*(predictions[model] for model in chosen), strict=True):
-        read = [tables.read_predictions(path) for path in shard]
-        ids.append(read[0][0])
-        labels.append(np.mean([probabilities for _, probabilities in read], axis=0).argmax(axis=1))
-    label = np.concatenate(labels)
-    number = np.concatenate(ids) if options["id"] else np.arange(1, len(label) + 1)
-    table = pd.DataFrame({options["columns"][0]: number, options["columns"][1]: label})
-    repeated = table[table[options["columns"][0]].duplicated()]
+    checked: list[pd.DataFrame] = []
+    with replacing(output) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        for number, piece in enumerate(answers([predictions[model] for model in chosen], options)):
+            piece.to_csv(file, header=number == 0, index=False)
+            if options["id"] or sample is not None:
+                checked.append(piece)
+        if options["id"]:
+            check_unique(pd.concat(checked).iloc[:, 0], options["id"])
+        if sample is not None:
+            check_against(pd.concat(checked), sample)
+
+
+def answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> Iterator[pd.DataFrame]:
+    """Yield ids and likeliest classes by the mean of the models, a row group at a time."""
+    rows = 0
+    for shard in zip(*predictions, strict=True):
+        for groups in zip(*map(tables.iterate_predictions, shard), strict=True):
+            ids = groups[0][0]
+            number = ids if options["id"] else np.arange(rows + 1, rows + 1 + len(ids))
+            label = np.mean([probabilities for _, probabilities in groups], axis=0).argmax(axis=1)
+            yield pd.DataFrame({options["columns"][0]: number, options["columns"][1]: label})
+            rows += len(ids)
+
+
+def check_unique(ids: pd.Series, column: str) -> None:
+    """Refuse ids that repeat."""
+    repeated = ids[ids.duplicated()]
     if len(repeated):
-        raise InputError(f"id {repeated.iloc[0, 0]} (data.id: {options['id']}) stands more than once in the test files")
-    if sample is not None:
-        check_against(table, sample)
-    with replacing(output) as part:
-        table.to_csv(part, index=False)
+        raise InputError(f"id {repeated.iloc[0]} (data.id: {column}) stands more than once in the test files")
 
 
 def check_against(table: pd.DataFrame, sample: Path) -> None:

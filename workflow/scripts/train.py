@@ -10,6 +10,8 @@ from ann import InputError, dataset, state, tables, training
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
+BASE_BYTES = 150e6  # Python with its libraries, before anything is read
+
 
 class Block(NamedTuple):
     """Which block of which member: its model's name, fold, last epoch, and the epochs in all."""
@@ -56,6 +58,8 @@ def train(
     rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
     held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
     sizes = [data.images.shape[1], *options["hidden"], classes]
+    shape = data.shape
+    del data  # each image is held once from here on
     history: list[dict[str, Any]] = []
     if previous is None:
         begin = training.start(sizes, options, block.fold)
@@ -65,7 +69,7 @@ def train(
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
         history = pd.read_csv(previous[1], float_precision="round_trip").to_dict("records")
     with threadpool_limits(threads):
-        trainer = training.Trainer(begin, rows, data.shape, options, threads)
+        trainer = training.Trainer(begin, rows, shape, options, threads)
         for epoch in range(begin.epoch + 1, block.last_epoch + 1):
             row = trainer.run_epoch(block.epochs)
             if epoch == block.last_epoch or (epoch - 1) % options["log_every"] == 0:
@@ -75,6 +79,27 @@ def train(
         state.write_state(part, trainer.state())
     with replacing(output[1]) as part:
         pd.DataFrame(history).to_csv(part, index=False)
+
+
+def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
+    """Return how much memory training needs, and that it was given less, where it was.
+
+    Parameters
+    ----------
+    shards
+        The training rows.
+    needs
+        Bytes needed however few rows there are, and for each row.
+    given
+        `mem_mb` of the job; None where nobody set it.
+    """
+    rows = sum(dataset.count_rows(path) for path in shards)
+    fixed, a_row = needs
+    needed = (BASE_BYTES + fixed + a_row * rows) / 1e6
+    sentence = f"training on {rows:,} rows needs up to {needed:,.0f} MB of memory"
+    if given is None or needed <= given:
+        return sentence
+    return f"{sentence}, more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
 
 
 def complete_row(
@@ -107,8 +132,10 @@ if __name__ == "__main__":
     name = f"train {wildcards.model} fold {wildcards.fold}, epochs to {wildcards.epoch}"
     with job(name, Path(snakemake.log[0])) as say:
         before = snakemake.input.get("previous", None)
+        shards = [Path(p) for p in snakemake.input.shards]
+        say(memory_sentence(shards, params.memory, snakemake.resources.get("mem_mb")))
         train(
-            shards=[Path(p) for p in snakemake.input.shards],
+            shards=shards,
             folds=Path(snakemake.input.folds),
             previous=(Path(before[0]), Path(before[1])) if before else None,
             output=(Path(snakemake.output.state), Path(snakemake.output.history)),

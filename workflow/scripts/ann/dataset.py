@@ -5,6 +5,7 @@ Arrow reader sees their shape; every page carries a checksum, which is verified 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,15 +80,22 @@ def write_shard(
     fields = [("id", pa.int64()), *([("label", pa.uint8())] if labelled else []), ("image", tensor)]
     schema = pa.schema(fields, metadata={"pixel_max": str(pixel_max)})
     rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True) as writer:
+    # one block is written while the next is read; leaving the `with` waits for the last
+    with (
+        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True) as writer,
+        ThreadPoolExecutor(1) as writing,
+    ):
+        last = writing.submit(int)
         for ids, labels, images in batches:
             if ids is None:
                 ids = np.arange(rows + 1, rows + 1 + len(images))
             pixels = pa.FixedSizeListArray.from_arrays(pa.array(images.reshape(-1)), images.shape[1])
             image = pa.ExtensionArray.from_storage(tensor, pixels)
             columns = [pa.array(ids), *([pa.array(labels)] if labelled else []), image]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=ROW_GROUP)
+            last.result()
+            last = writing.submit(writer.write_table, pa.table(columns, schema=schema), ROW_GROUP)
             rows += len(images)
+        last.result()
     return rows
 
 
@@ -142,16 +150,28 @@ def read_shards(paths: Sequence[Path]) -> Dataset:
     InputError
         Where a file is damaged, not a shard, or unlike the first.
     """
-    ids, labels, images, counts = [], [], [], []
+    data = read_keys(paths)
+    images = np.empty((len(data.id), data.shape[0] * data.shape[1]), np.uint8)
+    start = 0
+    # one row group at a time, so that memory holds each image once
+    for path in paths:
+        for _, group, _ in iterate_images(path):
+            images[start : start + len(group)] = group
+            start += len(group)
+    return data._replace(images=images)
+
+
+def read_keys(paths: Sequence[Path]) -> Dataset:
+    """Read whole shards as `read_shards` does, but none of their images: these have no pixels here."""
+    ids, labels, counts = [], [], []
     first: pa.Schema | None = None
     for path in paths:
         schema = open_shard(path).schema_arrow
         first = first or schema
         if not schema.equals(first, check_metadata=True):
             raise not_ours(path, f"its columns, shape or pixel_max differ from those of {paths[0]}")
-        table = read_table(path)
+        table = read_table(path, [name for name in schema.names if name != "image"])
         ids.append(table["id"].to_numpy())
-        images.append(_pixels(table["image"]))
         counts.append(table.num_rows)
         if "label" in table.column_names:
             labels.append(table["label"].to_numpy())
@@ -162,10 +182,22 @@ def read_shards(paths: Sequence[Path]) -> Dataset:
         shards=[path.stem for path in paths],
         id=np.concatenate(ids),
         label=np.concatenate(labels) if labels else None,
-        images=np.concatenate(images) if len(images) > 1 else images[0],
+        images=np.empty((sum(counts), 0), np.uint8),
         shape=(height, width),
         pixel_max=int(first.metadata[b"pixel_max"]),
     )
+
+
+def read_images(paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
+    """Return the images of some rows, numbered through all shards, in the order asked for."""
+    found: dict[int, np.ndarray] = {}
+    wanted, start = np.sort(rows), 0
+    for path in paths:
+        for _, group, _ in iterate_images(path):
+            first, last = np.searchsorted(wanted, (start, start + len(group)))
+            found |= {int(row): group[row - start].copy() for row in wanted[first:last]}
+            start += len(group)
+    return np.stack([found[int(row)] for row in rows])
 
 
 def count_rows(path: Path) -> int:

@@ -1,5 +1,6 @@
 """Parquet files with a checksum on every page, and one sentence for a damaged one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,14 +21,31 @@ def open_file(path: Path) -> pq.ParquetFile:
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read some columns, or all; raises InputError where the file is damaged or has not all of them."""
-    file = open_file(path)
-    missing = set(columns or []) - set(file.schema_arrow.names)
-    if missing:
-        raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    file = open_columns(path, columns or [])
     try:
         return file.read(columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise damaged(path, error) from error
+
+
+def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """Read some columns as `read_table` does, one row group at a time."""
+    file = open_columns(path, columns)
+    for group in range(file.num_row_groups):
+        try:
+            table = file.read_row_group(group, columns)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(path, error) from error
+        yield table
+
+
+def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
+    """Open a file that must have some columns."""
+    file = open_file(path)
+    missing = set(columns) - set(file.schema_arrow.names)
+    if missing:
+        raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    return file
 
 
 def write_table(path: Path, columns: dict[str, pa.Array]) -> None:

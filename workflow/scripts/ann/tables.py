@@ -3,6 +3,7 @@
 And the ranking of the models, as pandas reads it.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ann.dataset import Dataset
-from ann.parquet import not_ours, read_table, write_table
+from ann.parquet import not_ours, read_groups, read_table, write_table
 
 
 class Folds(NamedTuple):
@@ -110,6 +111,12 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_comparison(path: Path) -> pd.DataFrame:
     """Return comparison.csv; a model may be called 1, or nan."""
     return pd.read_csv(path, dtype={"model": str}, keep_default_na=False, na_values=[""])
+
+
+def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what `read_predictions` returns, one row group at a time."""
+    for table in read_groups(path, ["id", "probabilities"]):
+        yield table["id"].to_numpy(), _matrix(table["probabilities"])
 
 
 def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:

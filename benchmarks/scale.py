@@ -1,0 +1,266 @@
+"""`make bench-scale`: time and peak memory of the stages as the tables grow, on this machine.
+
+Ten, a hundred times the real rows are made by seeded distortion of them. Every stage runs in a process
+of its own, by the function that its rule calls; peak memory is the kernel's figure for that process.
+Writes benchmarks/scale.md and benchmarks/scale.svg.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from threadpoolctl import threadpool_limits
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+
+import normalize  # noqa: E402
+import predict  # noqa: E402
+import quality  # noqa: E402
+import split  # noqa: E402
+import submission  # noqa: E402
+import train  # noqa: E402
+from ann import augment, ingest, network, state  # noqa: E402
+from settings import read_settings  # noqa: E402
+
+SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "block": 1}}}, [])
+MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)
+DISTORTION = {"rotate": 8, "scale": 0.08, "shear": 0.1, "shift": 1, "elastic": {"alpha": 0.0, "sigma": 1.0}}
+THREADS = 2  # of normalize and of the readers it is compared with; the other stages have one
+COLUMNS = ["label", *(f"pixel{number}" for number in range(784))]
+TYPES = dict.fromkeys(COLUMNS, pa.uint8())
+
+
+class Figures(NamedTuple):
+    """What a stage took: seconds on the clock and of all cores together, and its process's peak memory in MB."""
+
+    seconds: float
+    core_seconds: float
+    megabytes: float
+
+
+# --- The tables ---------------------------------------------------------------------------------
+
+
+def make_table(path: Path, rows: int) -> None:
+    """Write a CSV of the first real rows, and distortions of all of them until there are enough."""
+    layout = ingest.Layout("pixel", 784, 255, "label", 10)
+    batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
+    images = np.concatenate([batch.images for batch in batches])
+    labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
+    distortion, generator = augment.Distortion(SHAPE, DISTORTION), np.random.default_rng(0)
+    distorted = np.empty((1000, 784), np.float32)
+    schema = pa.schema(TYPES.items())
+    options = pa.csv.WriteOptions(quoting_style="none")
+    with pa.csv.CSVWriter(path, schema, write_options=options) as writer:
+        for start in range(0, rows, len(distorted)):
+            places = np.arange(start, min(start + len(distorted), rows)) % len(images)
+            block = images[places]
+            if start >= len(images):
+                distortion.apply(block, 255, generator, distorted[: len(block)])
+                block = np.rint(255 * distorted[: len(block)]).astype(np.uint8)
+            writer.write_table(pa.table([labels[places], *block.T.copy()], schema=schema))
+
+
+# --- The stages, each in a process of its own ------------------------------------------------------
+
+
+def run_normalize(folder: Path) -> None:
+    """CSV -> validated Parquet."""
+    pa.set_cpu_count(THREADS)
+    options = {key: SETTINGS["data"][key] for key in ("pixels", "shape", "pixel_max", "label", "classes")}
+    normalize.normalize(folder / "table.csv", folder / "shard.parquet", options, True, lambda text: None)
+
+
+def run_pandas(folder: Path) -> None:
+    """CSV -> Parquet by pandas, not validated: a yardstick."""
+    import pandas as pd
+
+    pd.read_csv(folder / "table.csv", dtype=np.uint8).to_parquet(folder / "pandas.parquet")
+
+
+def run_pyarrow(folder: Path) -> None:
+    """CSV -> memory by the parser alone: the other yardstick."""
+    pa.set_cpu_count(THREADS)
+    pa.csv.read_csv(folder / "table.csv", convert_options=pa.csv.ConvertOptions(column_types=TYPES))
+
+
+def run_quality(folder: Path) -> None:
+    """Shards -> figures of the data."""
+    quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json", 10)
+
+
+def run_split(folder: Path) -> None:
+    """Shard -> folds."""
+    split.split([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
+
+
+def run_train(folder: Path) -> None:
+    """Train one member for an epoch."""
+    train.train(
+        shards=[folder / "shard.parquet"],
+        folds=folder / "folds.parquet",
+        previous=None,
+        output=(folder / "epoch-0001.npz", folder / "epoch-0001.csv"),
+        block=train.Block("mlp", 0, 1, 1),
+        options=MODEL,
+        classes=10,
+        threads=1,
+        say=lambda text: None,
+    )
+
+
+def run_predict(folder: Path) -> None:
+    """One member, every row."""
+    vector = state.read_state(folder / "epoch-0001.npz").vectors["parameters"]
+    tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
+    state.write_weights(folder / "weights.npz", tensors, {})
+    options = {"predict": MODEL["predict"], "classes": 10}
+    with threadpool_limits(1):
+        predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)
+
+
+def run_submission(folder: Path) -> None:
+    """Predictions -> CSV."""
+    options = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": None}
+    predictions = {"mlp": [folder / "predictions.parquet"]}
+    submission.submission(predictions, folder / "none.csv", None, folder / "submission.csv", options)
+
+
+STAGES: dict[str, Callable[[Path], None]] = {
+    "normalize": run_normalize,
+    "pandas": run_pandas,
+    "pyarrow": run_pyarrow,
+    "quality": run_quality,
+    "split": run_split,
+    "train": run_train,
+    "predict": run_predict,
+    "submission": run_submission,
+}
+WHOLE = ("pandas", "pyarrow")
+
+
+def peak_megabytes() -> float:
+    """Return the most memory this process has had, as the kernel counted it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def measure(stage: str, folder: Path) -> Figures:
+    """Run a stage in a new process."""
+    command = [sys.executable, __file__, "--stage", stage, "--folder", str(folder)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Figures(*map(float, said.split()))
+
+
+def measure_all(rows: int, repeats: int) -> dict[str, Figures]:
+    """Run every stage on a table of some rows, and return medians; stages take turns."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_table(folder / "table.csv", rows)
+        # the two that hold the table as a whole need memory that not every machine has
+        stages = [stage for stage in STAGES if rows < 1_000_000 or stage not in WHOLE]
+        turns = [{stage: measure(stage, folder) for stage in stages} for _ in range(repeats)]
+    return {
+        stage: Figures(*map(statistics.median, zip(*(turn[stage] for turn in turns), strict=True))) for stage in stages
+    }
+
+
+# --- What is told -----------------------------------------------------------------------------------
+
+
+def slope(by_rows: dict[int, dict[str, Figures]], stage: str) -> str:
+    """Return the power of the rows that a stage's core-seconds grow by, from its smallest to its largest table."""
+    few, *_, many = (rows for rows, figures in by_rows.items() if stage in figures)
+    times = by_rows[many][stage].core_seconds / by_rows[few][stage].core_seconds
+    return f"{np.log(times) / np.log(many / few):.2f}"
+
+
+def table_lines(by_rows: dict[int, dict[str, Figures]]) -> list[str]:
+    """Return the figures as a Markdown table."""
+    head = [f"{rows:,} rows" for rows in by_rows]
+    lines = [f"| stage | {' | '.join(head)} | slope |", f"|---|{'---|' * len(head)}---|"]
+    for stage in STAGES:
+        cells = [
+            f"{f.seconds:.2f} s / {f.core_seconds:.2f} / {f.megabytes:.0f} MB" if (f := figures.get(stage)) else "-"
+            for figures in by_rows.values()
+        ]
+        lines.append(f"| {stage} | {' | '.join(cells)} | {slope(by_rows, stage)} |")
+    return lines
+
+
+def speed_lines(figures: dict[str, Figures], rows: int) -> list[str]:
+    """Return how the stages of one table stand against their yardsticks."""
+    ours, pandas, parser = (figures[stage] for stage in ("normalize", *WHOLE))
+    return [
+        f"normalize is {pandas.seconds / ours.seconds:.2f} times as fast as pandas' read_csv and to_parquet "
+        f"({pandas.core_seconds / ours.core_seconds:.2f} by core-seconds), and has "
+        f"{parser.seconds / ours.seconds:.0%} of the speed of pyarrow's bare parser "
+        f"({parser.core_seconds / ours.core_seconds:.0%} by core-seconds).",
+        f"predict: {rows / figures['predict'].core_seconds / 1000:.0f}k images a core-second, from file to file.",
+    ]
+
+
+def draw(by_rows: dict[int, dict[str, Figures]], path: Path) -> None:
+    """Draw core-seconds and memory over rows, both on logarithmic axes."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for stage in STAGES:
+        rows = [count for count, figures in by_rows.items() if stage in figures]
+        style = "o--" if stage in WHOLE else "o-"
+        left.plot(rows, [by_rows[count][stage].core_seconds for count in rows], style, label=stage)
+        right.plot(rows, [by_rows[count][stage].megabytes for count in rows], style, label=stage)
+    for axes, title in ((left, "core-seconds"), (right, "peak memory, MB")):
+        axes.set(xscale="log", yscale="log", xlabel="rows", title=title)
+        axes.grid(alpha=0.3)
+    right.legend(fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(all_rows: list[int], repeats: int, output: Path) -> None:
+    """Measure, print, and write table and plot."""
+    by_rows = {rows: measure_all(rows, repeats) for rows in sorted(all_rows)}
+    first = min(by_rows)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}"
+    lines = [
+        f"# Growing data ({machine}, {datetime.date.today()}; medians of {repeats})",
+        "",
+        *table_lines(by_rows),
+        "",
+        "Seconds on the clock / of all cores together / peak memory of the process. normalize, pandas and pyarrow "
+        f"had {THREADS} threads, the others one; slope: the power of the rows that core-seconds grow by.",
+        "",
+        *speed_lines(by_rows[first], first),
+    ]
+    print("\n".join(lines))
+    output.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    draw(by_rows, output.with_suffix(".svg"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[42_000, 420_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "scale")
+    parser.add_argument("--stage", choices=STAGES, help="run one stage only (what this script calls itself with)")
+    parser.add_argument("--folder", type=Path, help="with the files of the stages before it")
+    arguments = parser.parse_args()
+    if arguments.stage:
+        began = time.perf_counter(), time.process_time()
+        STAGES[arguments.stage](arguments.folder)
+        print(time.perf_counter() - began[0], time.process_time() - began[1], peak_megabytes())
+    else:
+        main(arguments.rows, arguments.repeats, arguments.output)

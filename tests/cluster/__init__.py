@@ -1,0 +1,1 @@
+"""Tests of clusters and object storage: `make test-cluster`, not `make test`."""

@@ -1,0 +1,27 @@
+"""Other schedulers: by their own submit command where one is at hand, else what would be submitted."""
+
+import pytest
+
+from cluster.conftest import LAST_BLOCK
+from cluster.runs import records
+
+SBATCH = "sbatch --parsable --job-name {rule} --cpus-per-task {threads} --mem {resources.mem_mb} -t {resources.runtime}"
+
+
+def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_block):
+    result = before_last_block.snakemake(
+        *(f"{LAST_BLOCK}.npz", "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
+        *("--cluster-generic-submit-cmd", SBATCH, "--cluster-generic-cancel-cmd", "scancel"),
+    )
+    assert "Submitted job" in result.stdout
+    assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    (job,) = records(before_last_block.path).values()
+    assert (job.state, job.cores) == ("COMPLETED", 1)
+    assert f"mem_mb={job.memory}," in result.stdout
+
+
+@pytest.mark.parametrize("engine", ["sge", "lsf", "pbs"])
+def test_the_profile_of_an_engine_that_is_not_at_hand_plans_the_same_jobs(without_results, engine):
+    plan = without_results.snakemake("--dry-run", "--profile", f"profiles/{engine}")
+    assert "rule train:" in plan.stdout
+    assert "mem_mb=1100" in plan.stdout

@@ -1,0 +1,120 @@
+"""The same graph through Slurm: same bytes, and nothing lost when jobs, nodes or the user give up."""
+
+import os
+import re
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from cluster.runs import LAST_BLOCK, records, submitted, wait_until
+
+SLURM = Path(__file__).with_name("slurm.sh")
+
+
+def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_results, slurm_run):
+    run = slurm_run(without_results)
+    output = run.finish()
+    compared = [
+        path.relative_to(local_run.path)
+        for path in sorted((local_run.path / "results").rglob("*"))
+        if path.suffix in (".parquet", ".npz", ".json") or path.name in ("submission.csv", "comparison.csv")
+    ]
+    assert len(compared) == 15
+    for path in compared:
+        assert run.workspace.read(path) == local_run.read(path), path
+    # every job whose work grows with the rows went to Slurm, as its own record shows
+    jobs, rules = records(run.workspace.path), submitted(output)
+    assert jobs.keys() == rules.keys()
+    assert Counter(rules.values()) == Counter(
+        normalize=2, quality=1, split=1, train=4, evaluate=1, compare=1, predict=1, submission=1
+    )
+    assert {job.state for job in jobs.values()} == {"COMPLETED"}
+    assert {job.partition for job in jobs.values()} == {"main"}
+    # with the cores, memory and minutes that the rule states
+    asked = {
+        int(number): (rule, int(threads or 1), int(memory), int(minutes))
+        for rule, number, threads, memory, minutes in re.findall(
+            r"rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)\n(?:    .*\n)*?(?:    threads: (\d+)\n)?"
+            r"    resources: .*mem_mb=(\d+).*runtime=(\d+)",
+            output,
+        )
+    }
+    for own, number in re.findall(r"Job (\d+) has been submitted with SLURM jobid (\d+)", output):
+        job = jobs[int(number)]
+        assert asked[int(own)] == (rules[job.job], job.cores, job.memory, job.minutes)
+    normalizing = next(job for job in jobs.values() if rules[job.job] == "normalize")
+    assert (normalizing.cores, normalizing.memory, normalizing.minutes) == (2, 1100, 6)
+
+
+def test_a_cancelled_block_is_submitted_again_with_more(local_run, before_last_block, slurm_run):
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz")
+    stopped = run.training_pid()
+    os.kill(stopped, signal.SIGSTOP)  # so that it cannot end before it is cancelled
+    (number,) = submitted(run.output.read_text())
+    subprocess.run(["scancel", str(number)], check=True)
+    output = run.finish()
+    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    # the block before was not made again
+    assert list(submitted(output).values()) == ["train", "train"]
+    first, second = (records(run.workspace.path)[job] for job in submitted(output))
+    assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
+    assert (second.memory, second.minutes) == (2 * first.memory, 2 * first.minutes)
+
+
+def test_a_block_over_its_wall_time_goes_on_from_the_block_before(local_run, before_last_block, slurm_run):
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--set-resources", "train:runtime=attempt")
+    os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
+    output = run.finish()
+    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    first, second = (records(run.workspace.path)[job] for job in submitted(output))
+    assert (first.state, first.minutes) == ("TIMEOUT", 1)
+    assert (second.state, second.minutes) == ("COMPLETED", 2)
+
+
+def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, slurm_run):
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", partition="frail")
+    os.kill(run.training_pid(), signal.SIGSTOP)
+    (number,) = submitted(run.output.read_text())
+    daemon = int(Path("/run/test-cluster/frail.pid").read_text())
+    for pid in (daemon, *step_processes(number)):
+        os.kill(pid, signal.SIGKILL)
+    try:
+        wait_until(lambda: len(submitted(run.output.read_text())) == 2)
+    finally:
+        subprocess.run([SLURM, "node", "frail"], check=True)
+    output = run.finish()
+    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    first, second = (records(run.workspace.path)[job] for job in submitted(output))
+    assert (first.state, second.state) == ("NODE_FAIL", "COMPLETED")
+
+
+def test_an_interrupt_cancels_what_is_queued(local_run, before_last_block, slurm_run):
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--set-resources", "train:slurm_extra='--hold'")
+    wait_until(lambda: submitted(run.output.read_text()))
+    (number,) = submitted(run.output.read_text())
+    state = ["squeue", "-h", "-t", "all", "-j", str(number), "-o", "%T"]
+    assert subprocess.check_output(state, text=True).strip() == "PENDING"
+    run.process.send_signal(signal.SIGINT)
+    wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
+    assert run.process.wait(timeout=60) != 0
+    # and the same command without the hold goes on
+    slurm_run(before_last_block, f"{LAST_BLOCK}.npz").finish()
+    assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+
+
+def step_processes(number: int) -> list[int]:
+    """Return the processes of a job: those that watch its steps, and all that they started."""
+    children: dict[int, list[int]] = {}
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+            if f"slurmstepd: [{number}." in (entry / "cmdline").read_bytes().decode():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended
+    for pid in found:
+        found += children.get(pid, [])
+    return found

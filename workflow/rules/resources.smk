@@ -1,0 +1,127 @@
+# What each rule asks of a cluster. A rule whose work grows with the rows states memory (mem_mb) and time
+# (runtime, minutes) by these functions; the few others run where Snakemake runs (`localrule`).
+# No result depends on any of this, and nothing reruns because of it.
+
+import math
+
+import estimates
+
+PIXELS = math.prod(DATA["shape"])
+
+
+def megabytes(work):
+    """Turn bytes, as a function of the wildcards, into `mem_mb`: more at every attempt."""
+    return lambda wildcards, attempt: attempt * (
+        estimates.BASE_MB + math.ceil(work(wildcards) / 1e6)
+    )
+
+
+def minutes(work):
+    """Turn seconds, as a function of the wildcards, into `runtime`: more at every attempt."""
+    return lambda wildcards, attempt: attempt * (
+        estimates.BASE_MINUTES + math.ceil(work(wildcards) / 60)
+    )
+
+
+def most_rows(split, shard=None):
+    """Return a number of rows that a split, or one shard of it, surely does not exceed."""
+    tables = [SHARDS[split][shard]] if shard else SHARDS[split].values()
+    return sum(estimates.most_cells(table) for table in tables) // PIXELS + 1
+
+
+def sizes(model):
+    return [PIXELS, *MODELS[model]["hidden"], DATA["classes"]]
+
+
+def normalize_bytes(wildcards):
+    return 400e6  # streamed, whatever the size of the table
+
+
+def normalize_seconds(wildcards):
+    rows = most_rows(wildcards.split, wildcards.shard)
+    return rows * PIXELS / estimates.CELLS_PARSED
+
+
+def all_rows(wildcards):
+    return most_rows("train") + most_rows("test")
+
+
+def quality_bytes(wildcards):
+    return 64 * all_rows(wildcards)  # hashes of the images, sorted
+
+
+def quality_seconds(wildcards):
+    return all_rows(wildcards) * PIXELS / estimates.PIXELS_SCANNED
+
+
+def split_bytes(wildcards):
+    return 64 * most_rows("train")  # ids, labels and folds; no images
+
+
+def split_seconds(wildcards):
+    return most_rows("train") * 1e-5
+
+
+def train_bytes(wildcards):
+    model = MODELS[wildcards.model]
+    fixed, a_row = estimates.training_bytes(
+        model, sizes(wildcards.model), model["threads"]
+    )
+    return fixed + a_row * most_rows("train")
+
+
+def train_seconds(wildcards):
+    model = MODELS[wildcards.model]
+    epochs = (int(wildcards.epoch) - 1) % model["block"] + 1
+    return estimates.training_seconds(
+        model, sizes(wildcards.model), most_rows("train"), epochs
+    )
+
+
+def members_bytes(model):
+    """Return the size of all members' weights, once for each view."""
+    views = MODELS[model]["predict"]["views"]
+    return 8 * FOLDS["count"] * views * estimates.parameter_count(sizes(model))
+
+
+def forward_seconds(model, rows):
+    """Return how long all members may take to predict some rows."""
+    passes = FOLDS["count"] * MODELS[model]["predict"]["views"]
+    operations = 2 * passes * rows * estimates.parameter_count(sizes(model))
+    scanned = passes * rows * PIXELS / estimates.PIXELS_SCANNED
+    return operations / estimates.FLOATING_POINT_OPERATIONS + scanned
+
+
+def evaluate_bytes(wildcards):
+    a_row = 2 * PIXELS + 64 * DATA["classes"]
+    return members_bytes(wildcards.model) + a_row * most_rows("train")
+
+
+def evaluate_seconds(wildcards):
+    return forward_seconds(wildcards.model, most_rows("train"))
+
+
+def compare_bytes(wildcards):
+    return 8 * len(MODELS) * most_rows("train") * (DATA["classes"] + 4)
+
+
+def compare_seconds(wildcards):
+    return len(MODELS) * most_rows("train") * 1e-5
+
+
+def predict_bytes(wildcards):
+    return 100e6 + members_bytes(wildcards.model)  # a row group at a time
+
+
+def predict_seconds(wildcards):
+    return forward_seconds(wildcards.model, most_rows("test", wildcards.shard))
+
+
+def submission_bytes(wildcards):
+    return 100e6 + 64 * most_rows("test") * bool(
+        DATA["id"] or DATA["sample_submission"]
+    )
+
+
+def submission_seconds(wildcards):
+    return len(CANDIDATES) * most_rows("test") * 1e-5
