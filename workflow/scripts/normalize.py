@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ann import dataset, ingest
+from ann.refusal import shown
 from job import job, replacing
 
 
@@ -36,7 +37,7 @@ def normalize(table: Path, shard: Path, options: dict[str, Any], labelled: bool,
     )
     unread = ingest.unread_columns(table, layout)
     if unread:
-        say(f"{table}: {len(unread)} columns are not used: {', '.join(unread[:5])}")
+        say(f"{table}: {len(unread)} columns are not used: {shown(unread, 5)}")
     with replacing(shard) as part:
         batches = ingest.read_batches(table, layout)
         rows = dataset.write_shard(part, batches, options["shape"], options["pixel_max"], labelled)
