@@ -187,7 +187,7 @@ def find_columns(path: Path, header: Sequence[str], layout: Layout) -> list[str]
     InputError
         Where a column is missing, doubled or one too many.
     """
-    if all(name.strip().isdigit() for name in header):
+    if layout.pixels and all(name.strip().isdigit() for name in header):
         raise InputError(f"{path}: the first line is numbers, no header; add a line with the columns' names")
     doubled = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
     if doubled:
