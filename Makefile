@@ -14,12 +14,15 @@ ARGS ?=
 .PHONY: run test lint bench why clean setup
 .DEFAULT_GOAL := run
 
-# One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
-# a lock of Snakemake's own was left by a run that was killed, and may clear it.
+# One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
+# a killed run has left at work holds it still; the kernel drops it when the last of them dies. Whoever holds
+# it knows that a lock of Snakemake's own was left by a run that is dead, and may clear it.
 run: setup
-	@exec 9>.lock; flock -n 9 || { echo "make run: another run is at work in this folder; wait for it to end" >&2; exit 1; }; \
+	@exec 0<>.lock; flock -w 2 0 || { \
+	echo "make run: another run, or a job that a killed run left behind, is at work in this folder; wait for it to end" >&2; \
+	exit 1; }; \
 	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
-	exec $(BIN)/snakemake --cores $(CORES) $(ARGS) 9>&9
+	exec $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,6 +1,9 @@
 # What the rules share: the checked configuration, and the names of files that follow from it.
 
+import fcntl
 import glob
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -106,6 +109,8 @@ def training_options(model):
 
 def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
+    if not Path("results/comparison.csv").exists():
+        return "done"  # part of the results was asked for, or they lie in a bucket
     with open("results/comparison.csv", encoding="utf-8") as table:
         header, best = (line.rstrip("\n").split(",") for line in list(table)[:2])
     row = dict(zip(header, best))
@@ -116,3 +121,57 @@ def closing_words():
         )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
+
+
+def hold_folder():
+    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
+
+    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
+    still. `make run` has put it there already.
+    """
+    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    if os.path.sameopenfile(lock, 0):
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(
+            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
+        ) from None
+    except OSError:
+        return  # a file system without locks: Snakemake's own will do
+    os.dup2(lock, 0)
+
+
+def parting_words(logs):
+    """Return what a run that failed or was stopped ends with: the cause once more, and how to go on."""
+    text = "".join(
+        Path(log).read_text(encoding="utf-8", errors="replace") for log in logs
+    )
+    signals = set(re.findall(r"died with <Signals\.(\w+)", text)) - {
+        "SIGINT",
+        "SIGTERM",
+    }
+    causes = [f"a job was ended by {signal}" for signal in sorted(signals)]
+    if "SIGKILL" in signals:
+        causes.append(
+            "most likely for want of memory: use fewer --cores, or smaller models or batches"
+        )
+    if re.search(
+        r"non-zero exit status (?!130\b)", text
+    ):  # 130: interrupted from the keyboard
+        names = re.findall(r"^    log: (.*) \(check log", text, re.MULTILINE)
+        for path in filter(Path.is_file, map(Path, dict.fromkeys(names))):
+            causes += path.read_text(encoding="utf-8", errors="replace").splitlines()[
+                -8:
+            ]
+    if not causes:
+        return "stopped: the same command goes on from the last finished block"
+    return "\n".join(
+        [
+            "",
+            *causes,
+            "",
+            "once that is mended, the same command goes on from the last finished block",
+        ]
+    )

@@ -47,7 +47,7 @@ def normalize(table: Path, shard: Path, options: dict[str, Any], labelled: bool,
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(f"normalize {snakemake.input.table}", Path(snakemake.log[0])) as say:
+    with job("normalize", Path(snakemake.log[0])) as say:
         normalize(
             Path(snakemake.input.table),
             Path(snakemake.output.shard),
