@@ -1,5 +1,6 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make test    set up, then all tests
+# make soak    the long form of the tests of kills and of the CSV reader, 15 minutes
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make why     say in words what would rerun, and why
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint bench why clean setup
+.PHONY: run test soak lint bench why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
@@ -26,6 +27,10 @@ run: setup
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# killed 30 times over one run, and the CSV reader searched for five minutes
+soak: $(VENV)/dev
+	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .

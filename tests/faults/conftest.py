@@ -20,7 +20,7 @@ def furnish(tmp_path, build_workspace):
     return build
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, build_workspace):
     """A workspace after an undisturbed run; copy it before spoiling it."""
     workspace = build_workspace(tmp_path_factory.mktemp("finished") / "workspace")

@@ -4,6 +4,7 @@ import copy
 import difflib
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
-LARGEST = 1e300  # what is larger is told to be no finite number
+LARGEST = sys.float_info.max  # a larger whole number is no float
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -84,7 +85,7 @@ def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
         return [fill(item, schema["items"], root) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
         if schema["type"] == "number":
-            return math.inf if abs(value) >= LARGEST else float(value)
+            return math.inf if abs(value) > LARGEST else float(value)
         return int(value)
     return value
 

@@ -67,12 +67,12 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
         except KeyboardInterrupt:
             sys.exit(130)
         except Exception as error:
-            advice = ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
-            if advice is None:
+            if not isinstance(error, OSError) or error.errno not in ADVICE:
                 with contextlib.suppress(OSError):
                     traceback.print_exc(file=file)
                 raise
-            say(f"{name}: {error}; {advice}")
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            say(f"{name}: {what}; {ADVICE[error.errno]}")
             sys.exit(1)
 
 
