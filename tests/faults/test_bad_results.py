@@ -133,7 +133,7 @@ def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilabl
         assert "delete it and run again to remake it" in failed.stdout.split("Error in rule")[-1]
         assert "Traceback" not in failed.stdout
         path.unlink()
-        spoilable.snakemake(target)
+        spoilable.snakemake(target, "--forcerun", target)
         remade = path.read_bytes()
         assert remade == good or name.endswith("csv")
         assert spoilable.read(target) == target_before

@@ -9,7 +9,6 @@ import resource
 import subprocess
 import sys
 
-import pytest
 from runs import BIN, result_files
 
 STAGES = {
@@ -57,16 +56,16 @@ def test_a_full_disk_is_told_and_the_run_completes_once_there_is_room(spoilable)
         subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
         for name in STAGES.values():
             before = spoilable.read(name)
+            (spoilable.path / name).unlink()
             take_all_room(results / "filler")
-            failed = spoilable.snakemake(name, "--force", check=False)
+            failed = spoilable.snakemake(name, check=False)
             (results / "filler").unlink()
             assert failed.returncode != 0, name
             assert "No space left on device" in failed.stdout, failed.stdout
             assert "make room on the disk and run the same command again" in failed.stdout
             assert "Traceback" not in failed.stdout, failed.stdout
             assert not list(results.rglob("*.part"))
-            left = spoilable.path / name
-            assert not left.exists() or left.read_bytes() == before, f"{name} was left in part"
+            assert not (spoilable.path / name).exists(), f"{name} was left in part"
             assert spoilable.snakemake(name).returncode == 0
             assert spoilable.read(name) == before or name.endswith("html")
         spoilable.snakemake()
@@ -113,7 +112,7 @@ def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
             for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
                 os.chmod(folder, 0o755)
     assert failed.returncode != 0
-    assert "Read-only file system" in failed.stdout or "Permission denied" in failed.stdout, failed.stdout
+    assert "Write-protected output files for rule compare" in failed.stdout, failed.stdout  # Snakemake's own words
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
     spoilable.snakemake("results/comparison.csv", "--force")
 

@@ -36,6 +36,14 @@ def find_shards(paths, key):
             name = Path(path).name
             for suffix in SUFFIXES:
                 name = name.removesuffix(suffix)
+            if not re.fullmatch(r"[^{}\x00-\x1f\x7f]+", name):
+                raise WorkflowError(
+                    f"{key}: {path!r} cannot name a result (it is empty or has braces or line breaks); rename it"
+                )
+            if os.path.realpath(path) in map(os.path.realpath, shards.values()):
+                raise WorkflowError(
+                    f"{key}: {path} is the same file as another; name each once"
+                )
             if name in shards:
                 raise WorkflowError(
                     f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one"
@@ -157,15 +165,14 @@ def parting_words(logs):
         causes.append(
             "most likely for want of memory: use fewer --cores, or smaller models or batches"
         )
-    if re.search(
-        r"non-zero exit status (?!130\b)", text
-    ):  # 130: interrupted from the keyboard
+    failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
+    if failed:
         names = re.findall(r"^    log: (.*) \(check log", text, re.MULTILINE)
         for path in filter(Path.is_file, map(Path, dict.fromkeys(names))):
             causes += path.read_text(encoding="utf-8", errors="replace").splitlines()[
                 -8:
             ]
-    if not causes:
+    if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
         [
