@@ -1,6 +1,7 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make test    set up, then all tests
 # make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
+# make soak    the long form of the tests of kills and of the CSV reader, 15 minutes
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
@@ -13,15 +14,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-cluster lint bench bench-scale why clean setup
+.PHONY: run test test-cluster soak lint bench bench-scale why clean setup
 .DEFAULT_GOAL := run
 
-# One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
-# a lock of Snakemake's own was left by a run that was killed, and may clear it.
+# One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
+# a killed run has left at work holds it still; the kernel drops it when the last of them dies. Whoever holds
+# it knows that a lock of Snakemake's own was left by a run that is dead, and may clear it.
 run: setup
-	@exec 9>.lock; flock -n 9 || { echo "make run: another run is at work in this folder; wait for it to end" >&2; exit 1; }; \
+	@exec 0<>.lock; flock -w 2 0 || { \
+	echo "make run: another run, or a job that a killed run left behind, is at work in this folder; wait for it to end" >&2; \
+	exit 1; }; \
 	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
-	exec $(BIN)/snakemake --cores $(CORES) $(ARGS) 9>&9
+	exec $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
@@ -30,6 +34,9 @@ test: $(VENV)/dev
 test-cluster: $(VENV)/cluster
 	@tests/cluster/slurm.sh start
 	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
+# killed 30 times over one run, and the CSV reader searched for five minutes
+soak: $(VENV)/dev
+	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .

@@ -24,3 +24,11 @@ rule all:
 
 onsuccess:
     print(closing_words())
+
+
+onstart:
+    hold_folder()
+
+
+onerror:
+    print(parting_words(log))

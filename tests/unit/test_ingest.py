@@ -103,7 +103,7 @@ def test_an_archive_of_several_files_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", "label")
         archive.writestr("b.csv", "label")
-    with pytest.raises(InputError, match=r"two\.zip: the archive holds 2 files \(a\.csv, b\.csv\)"):
+    with pytest.raises(InputError, match=r"two\.zip: the archive holds 2 files \('a\.csv', 'b\.csv'\)"):
         read(path)
 
 
@@ -142,9 +142,9 @@ REFUSED = {
     "label,pixel0,pixel1,pixel2\n1,0,0,0\n": "pixel3 is missing",
     "label,pixel1,pixel2,pixel3\n1,0,0,0\n": "pixel4 is missing",
     "label,pixel0,pixel1,pixel2,pixel3,pixel4\n1,0,0,0,0,0\n": "pixel4 is one too many",
-    "label,pixel0,pixel0,pixel2,pixel3\n1,0,0,0,0\n": "'pixel0' stands twice",
-    "pixel0,pixel1,pixel2,pixel3\n0,0,0,0\n": r"no column 'label' \(data\.label\)",
-    "label,x0,x1\n1,0,0\n": r"no pixel columns pixel0, pixel1, … \(data\.pixels\)",
+    "label,pixel0,pixel0,pixel2,pixel3\n1,0,0,0,0\n": "pixel0 stands twice",
+    "pixel0,pixel1,pixel2,pixel3\n0,0,0,0\n": r"no column 'label'; .* set data\.label",
+    "label,x0,x1\n1,0,0\n": r"no pixel columns pixel0, pixel1, …; .* set data\.pixels",
     HEADER: "only a header, no rows",
     "": "the file is empty",
     "\n\n": "blank",
@@ -171,7 +171,7 @@ def test_pixels_above_pixel_max_and_ids_that_are_no_numbers_are_refused(write):
     with pytest.raises(InputError, match="column pixel3: '17' is not an integer from 0 to 16"):
         read(path, SMALL._replace(label=None, pixel_max=16))
     path = write("id,pixel0,pixel1,pixel2,pixel3\nx,0,0,0,0\n")
-    with pytest.raises(InputError, match="row 1, line 2, column id: not an integer"):
+    with pytest.raises(InputError, match=r"row 1, line 2, column id: .* is not an integer"):
         read(path, SMALL._replace(label=None, id="id"))
 
 
@@ -183,7 +183,7 @@ def test_the_first_five_faults_are_shown_and_the_rest_counted(write):
 
 
 def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(write):
-    count = ingest.BLOCK_BYTES // 10 + 5
+    count = ingest.LONGEST_LINE // 10 + 5
     path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
     batches = list(ingest.read_batches(path, SMALL))
     assert len(batches) > 1

@@ -158,7 +158,7 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ("error", "sentence"),
     [
         (InputError("a.csv: bad"), "split: a.csv: bad\n"),
-        (OSError(28, "No space left on device", "x.npz"), "split: x.npz: the disk is full; make room"),
+        (OSError(28, "No space left on device", "x.npz"), "split: x.npz: No space left on device; make room"),
         (MemoryError("1 GiB"), "split: not enough memory (1 GiB)"),
     ],
 )

@@ -1,6 +1,9 @@
 # What the rules share: the checked configuration, and the names of files that follow from it.
 
+import fcntl
 import glob
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -35,6 +38,14 @@ def find_shards(paths, key):
             name = Path(path).name
             for suffix in SUFFIXES:
                 name = name.removesuffix(suffix)
+            if not re.fullmatch(r"[^{}\x00-\x1f\x7f]+", name):
+                raise WorkflowError(
+                    f"{key}: {path!r} cannot name a result (it is empty or has braces or line breaks); rename it"
+                )
+            if os.path.realpath(path) in map(os.path.realpath, shards.values()):
+                raise WorkflowError(
+                    f"{key}: {path} is the same file as another; name each once"
+                )
             if name in shards:
                 raise WorkflowError(
                     f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one"
@@ -120,3 +131,56 @@ def closing_words():
         )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
+
+
+def hold_folder():
+    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
+
+    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
+    still. `make run` has put it there already.
+    """
+    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    if os.path.sameopenfile(lock, 0):
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError(
+            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
+        ) from None
+    except OSError:
+        return  # a file system without locks: Snakemake's own will do
+    os.dup2(lock, 0)
+
+
+def parting_words(logs):
+    """Return what a run that failed or was stopped ends with: the cause once more, and how to go on."""
+    text = "".join(
+        Path(log).read_text(encoding="utf-8", errors="replace") for log in logs
+    )
+    signals = set(re.findall(r"died with <Signals\.(\w+)", text)) - {
+        "SIGINT",
+        "SIGTERM",
+    }
+    causes = [f"a job was ended by {signal}" for signal in sorted(signals)]
+    if "SIGKILL" in signals:
+        causes.append(
+            "most likely for want of memory: use fewer --cores, or smaller models or batches"
+        )
+    failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
+    if failed:
+        names = re.findall(r"^    log: (.*) \(check log", text, re.MULTILINE)
+        for path in filter(Path.is_file, map(Path, dict.fromkeys(names))):
+            causes += path.read_text(encoding="utf-8", errors="replace").splitlines()[
+                -8:
+            ]
+    if not causes and not failed:
+        return "stopped: the same command goes on from the last finished block"
+    return "\n".join(
+        [
+            "",
+            *causes,
+            "",
+            "once that is mended, the same command goes on from the last finished block",
+        ]
+    )

@@ -3,6 +3,8 @@
 import copy
 import difflib
 import math
+import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+LARGEST = sys.float_info.max  # a larger whole number is no float
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -49,6 +52,9 @@ def read_settings(
     update_config(given, numbers_as_numbers(plain(options or {})))
     faults = [fault for file in files for fault in doubled_keys(Path(file))]
     errors = sorted(Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.path)))
+    mistyped = {tuple(error.path) for error in errors if error.validator == "type"}
+    # a value of the wrong kind is out of range, too: its kind is enough to tell
+    errors = [error for error in errors if error.validator == "type" or tuple(error.path) not in mistyped]
     faults += [sentence for error in errors for sentence in explain(error)]
     if not faults:
         settings = fill(given, schema, schema)
@@ -101,7 +107,9 @@ def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return [fill(item, schema["items"], root) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if schema["type"] == "number" else int(value)
+        if schema["type"] == "number":
+            return math.inf if abs(value) > LARGEST else float(value)
+        return int(value)
     return value
 
 
@@ -122,22 +130,25 @@ def explain(error: ValidationError) -> Iterator[str]:
     value, rule, bound = error.instance, error.validator, error.validator_value
     if rule in ("additionalProperties", "unevaluatedProperties"):
         known = known_keys(error.schema, value)
-        for name in value.keys() - known:
+        for name in sorted(value.keys() - known):
             close = difflib.get_close_matches(name, known, 1)
             where = f"{'.'.join(map(str, error.path))}.{name}".lstrip(".")
             near = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
             yield f"{where}: unknown key; {near}"
+    elif rule == "type" and value is None and bound == "object":
+        yield f"{key}: the section is empty; write its keys below it, or leave it out"
     elif rule == "type":
         kinds = " or ".join(KINDS[kind] for kind in ([bound] if isinstance(bound, str) else bound))
-        yield f"{key}: {shown(value)} is not {kinds}{number_as_text(value, bound)}"
+        what = "nothing" if value is None else shown(value)
+        yield f"{key}: {what} is not {kinds}{number_as_text(value, bound)}"
     elif rule == "pattern" and "propertyNames" in error.schema_path:
-        yield f"{key}.{value}: a model's name may hold a-z, 0-9, - and _ only, since it names a folder"
+        yield f"{key}: {shown(value)} names a folder, so it may hold a-z, 0-9, - and _ only"
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
-        yield f"{key}.{value}: a model's name has at most {bound} characters"
+        yield f"{key}: {shown(value)} names a folder, so it may have {bound} characters at most"
+    elif rule == "pattern" and key == "submission.from":
+        yield f"{key}: {shown(value)} is not best; to name models, write a list: [{shown(value)}]"
     elif rule == "pattern":
-        yield f"{key}: {shown(value)} is not {bound.strip('^$')}"
-        if key == "submission.from":
-            yield f"{key}: to name models, write a list: [{value}]"
+        yield f"{key}: {shown(value)} is neither a whole number nor {bound.strip('^$')}"
     else:
         yield f"{key}: {LIMITS[str(rule)](value, bound)}"
 
@@ -150,6 +161,7 @@ LIMITS = {
     "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(map(str, bound))}",
     "minItems": lambda value, bound: f"{len(value)} entries, at least {bound} are needed",
     "maxItems": lambda value, bound: f"{len(value)} entries, at most {bound} are taken",
+    "maxLength": lambda value, bound: f"{shown(value)} has more than {bound} characters",
     "minLength": lambda value, bound: "the text is empty",
     "minProperties": lambda value, bound: "the section is empty, at least one model is needed",
     "uniqueItems": lambda value, bound: f"{shown(value)} names something twice",
@@ -173,6 +185,8 @@ def number_as_text(value: Any, kind: Any) -> str:
         number = float(value)
     except ValueError:
         return ""
+    if not math.isfinite(number):
+        return ""
     return f": YAML takes it for text; write {int(number) if kind == 'integer' and number.is_integer() else number!r}"
 
 
@@ -193,6 +207,12 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
     for name in [] if chosen == "best" else chosen:
         if name not in models:
             yield f"submission.from: no model {shown(name)}; there are {', '.join(models)}"
+    data = settings["data"]
+    for key in ("label", "id"):
+        if data[key] and re.fullmatch(re.escape(data["pixels"]) + "[0-9]+", data[key]):
+            yield f"data.{key}: {shown(data[key])} is a pixel column, as data.pixels says; name another column"
+    if data["id"] == data["label"]:
+        yield f"data.id: {shown(data['id'])} is the label column (data.label); name another column"
     yield from not_finite(settings, ())
 
 

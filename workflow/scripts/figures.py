@@ -1,12 +1,10 @@
 """Histories, metrics and comparison -> the figures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from ann import plots, tables
 from job import job, replacing
 
@@ -29,10 +27,12 @@ def figures(
     """
     table = tables.read_comparison(comparison)
     best = next(model for model in table.model if model in metrics)
-    scores = json.loads(metrics[best].read_text(encoding="utf-8"))
+    scores = tables.read_json(metrics[best], ["train", "validation"])
     score = scores["validation"] or scores["train"]
     where = "out of fold" if scores["validation"] else "training rows"
-    curves = {model: [pd.read_csv(path) for path in paths] for model, paths in histories.items()}
+    curves = {
+        model: [tables.read_csv(path, ["epoch", "train_loss"]) for path in paths] for model, paths in histories.items()
+    }
     matrix = np.array(score["confusion"])
     drawn = {
         "learning": plots.learning_curves(curves),

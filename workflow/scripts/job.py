@@ -2,21 +2,28 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ann import InputError
 
 ADVICE = {
-    errno.ENOSPC: "the disk is full; make room and run the same command again",
-    errno.EDQUOT: "the disk quota is used up; make room and run the same command again",
-    errno.EROFS: "the file system is read-only; make it writable or run in another folder",
-    errno.EACCES: "permission denied; make it readable and writable for you",
+    errno.ENOSPC: "make room on the disk and run the same command again",
+    errno.EDQUOT: "make room within your quota and run the same command again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f) and run the same command again",
+    errno.EIO: "check the disk",
+    errno.EROFS: "make the file system writable, or run in another folder",
+    errno.EACCES: "make it readable and writable for you",
+    errno.EPERM: "make it readable and writable for you",
+    errno.ENOMEM: "free memory, or give the job more",
 }
+MEMORY_ADVICE = "give the job more, or use smaller models or batches"
 
 
 @contextlib.contextmanager
@@ -36,13 +43,18 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
         In place of an error that is the user's to mend, after it has been told in one sentence.
         Any other error is a defect, and goes its way with its traceback (also into the log).
     """
-    with open(log, "w", encoding="utf-8") as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            file: TextIO = stack.enter_context(open(log, "w", encoding="utf-8"))
+        except OSError:
+            file = io.StringIO()  # a full disk takes no log either; the terminal still gets every line
 
         def say(text: str) -> None:
             # one write a line: lines of jobs that run side by side then do not mix
             for stream in (file, sys.stderr):
-                stream.write(f"{text}\n")
-                stream.flush()
+                with contextlib.suppress(OSError):
+                    stream.write(f"{printable(text)}\n")
+                    stream.flush()
 
         try:
             yield say
@@ -50,13 +62,23 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
             say(f"{name}: {error}")
             sys.exit(1)
         except MemoryError as error:
-            say(f"{name}: not enough memory ({error}); give the job more, or take a smaller batch_size")
+            say(f"{name}: not enough memory ({error or 'for Python'}); {MEMORY_ADVICE}")
             sys.exit(1)
-        except OSError as error:
-            if error.errno not in ADVICE:
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:
+            if not isinstance(error, OSError) or error.errno not in ADVICE:
+                with contextlib.suppress(OSError):
+                    traceback.print_exc(file=file)
                 raise
-            say(f"{name}: {error.filename or error.strerror}: {ADVICE[error.errno]}")
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            say(f"{name}: {what}; {ADVICE[error.errno]}")
             sys.exit(1)
+
+
+def printable(text: str) -> str:
+    """Return a text without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 @contextlib.contextmanager

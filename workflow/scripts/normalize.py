@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 from ann import dataset, ingest
+from ann.refusal import shown
 from job import job, replacing
 
 
@@ -37,7 +38,7 @@ def normalize(table: Path, shard: Path, options: dict[str, Any], labelled: bool,
     )
     unread = ingest.unread_columns(table, layout)
     if unread:
-        say(f"{table}: {len(unread)} columns are not used: {', '.join(unread[:5])}")
+        say(f"{table}: {len(unread)} columns are not used: {shown(unread, 5)}")
     with replacing(shard) as part:
         batches = ingest.read_batches(table, layout)
         rows = dataset.write_shard(part, batches, options["shape"], options["pixel_max"], labelled)
@@ -48,7 +49,7 @@ if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
     pa.set_cpu_count(snakemake.threads)
-    with job(f"normalize {snakemake.input.table}", Path(snakemake.log[0])) as say:
+    with job("normalize", Path(snakemake.log[0])) as say:
         normalize(
             Path(snakemake.input.table),
             Path(snakemake.output.shard),

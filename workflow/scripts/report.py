@@ -8,7 +8,6 @@ from typing import Any
 
 import jinja2
 import job as job_module
-import pandas as pd
 from ann import tables
 from job import job, replacing
 
@@ -34,9 +33,9 @@ def report(
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        quality=json.loads(quality.read_text(encoding="utf-8")),
+        quality=tables.read_json(quality, ["train", "test"]),
         comparison=tables.read_comparison(comparison).to_dict("records"),
-        predicted=pd.read_csv(submission).iloc[:, 1].value_counts().sort_index().to_dict(),
+        predicted=tables.read_csv(submission, []).iloc[:, 1].value_counts().sort_index().to_dict(),
         figures={name: embedded(path) for name, path in figures.items()},
         config=json.dumps(options, indent=1),
     )

@@ -1,7 +1,7 @@
 """Shards of images: the Parquet schema, written from arrays and read back as arrays.
 
 The only place that knows their columns. Images are Arrow's `fixed_shape_tensor` of uint8, so that any
-Arrow reader sees their shape; every page carries a checksum, which is verified when it is read.
+Arrow reader sees their shape; the file carries a checksum, which is verified when it is read.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ann.parquet import damaged, not_ours, open_file, read_table
+from ann.parquet import damaged, not_ours, open_file, read_table, seal, verify
 
 ROW_GROUP = 4096
 
@@ -96,6 +96,7 @@ def write_shard(
             last = writing.submit(writer.write_table, pa.table(columns, schema=schema), ROW_GROUP)
             rows += len(images)
         last.result()
+    seal(path)
     return rows
 
 
@@ -128,6 +129,7 @@ def image_form(shard: pq.ParquetFile) -> tuple[tuple[int, int], int]:
 def iterate_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """Yield ids (int64), images (uint8, one row an image) and labels of each row group of a shard."""
     shard = open_shard(path)
+    verify(path)
     for group in range(shard.num_row_groups):
         try:
             table = shard.read_row_group(group)

@@ -2,28 +2,24 @@
 
 pyarrow parses the cells straight into `uint8`, so that a good file is read at the speed of the
 parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
-by `first_faults`, to say which cells are wrong.
+by `refusal.refuse`, to say which cells are wrong.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from ann import InputError
-from ann.wrapping import BROKEN, broken, open_table
+from ann.refusal import Allowed, refuse, shown
+from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table
 
-BLOCK_BYTES = 4 << 20
-HEADER_BYTES = 1 << 20  # a header of 784 names takes 7 kB
-FAULTS_SHOWN = 5
-FAULTS_COUNTED = 1000
-INTEGER = re.compile(r"[ \t]*(0[xX][0-9a-fA-F]{1,2}|[0-9]+)[ \t]*", re.ASCII)  # what pyarrow takes
+INT64 = range(-(2**63), 2**63)
 
 
 class Batch(NamedTuple):
@@ -95,16 +91,19 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     pixels = find_columns(path, header, layout)
     named = [name for name in (layout.label, layout.id) if name is not None]
     types = {name: pa.uint8() for name in pixels}
+    allowed = dict.fromkeys(pixels, Allowed(range(layout.pixel_max + 1), "data.pixel_max"))
     if layout.label is not None:
-        types[layout.label] = pa.uint8()
+        types[layout.label], allowed[layout.label] = pa.uint8(), Allowed(range(layout.classes), "data.classes")
     if layout.id is not None:
-        types[layout.id] = pa.int64()
+        types[layout.id], allowed[layout.id] = pa.int64(), Allowed(INT64, "64 bits")
     rows = 0
     try:
         with open_table(path) as stream:
             reader = pa.csv.open_csv(
                 stream,
-                read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES),
+                read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE),
+                # a line break in a cell of some other column must not depend on where a block ends
+                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pa.csv.ConvertOptions(
                     column_types=types, include_columns=[*named, *pixels], null_values=[]
                 ),
@@ -112,16 +111,16 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
             for table in reader:
                 batch = as_batch(table, len(named), layout)
                 if not within_range(batch, layout):
-                    refuse(path, header, pixels, layout, "a value is out of range")
+                    refuse(path, header, allowed, "a value is out of range")
                 rows += table.num_rows
                 if table.num_rows:
                     yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        refuse(path, header, pixels, layout, str(error))
+        refuse(path, header, allowed, str(error))
     except BROKEN as error:
         raise broken(path, error) from error
     if rows == 0:
-        raise InputError(f"{path}: only a header, no rows")
+        raise InputError(f"{path}: only a header, no rows; fetch the file again")
 
 
 def as_batch(table: pa.RecordBatch, named: int, layout: Layout) -> Batch:
@@ -149,27 +148,35 @@ def read_header(path: Path) -> list[str]:
     """Return the column names of a CSV file, or say why it is none."""
     try:
         with open_table(path) as stream:
-            start = stream.read(HEADER_BYTES)
+            start = stream.read(LONGEST_LINE)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise broken(path, error) from error
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+    except BROKEN as error:
+        raise broken(path, error) from error
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start[1:4:2] == b"\0\0":
         raise InputError(f"{path}: the text is UTF-16; save it as UTF-8")
-    if start.lstrip()[:1] == b"<":
+    line = next((line for line in start.removeprefix(b"\xef\xbb\xbf").splitlines() if line), b"")
+    if line.lstrip()[:1] == b"<":
         raise InputError(
             f"{path}: this is a web page, not a CSV table (a log-in page saved in its place?); download the file again"
         )
-    for separator, name in ((b";", "semicolons"), (b"\t", "tabs")):
-        first_line = start.split(b"\n", 1)[0]
-        if separator in first_line and b"," not in first_line:
-            raise InputError(f"{path}: the columns are separated by {name}; save the table with commas")
     try:
-        text = start.decode("utf-8-sig", errors="ignore" if len(start) == HEADER_BYTES else "strict")
+        text = line.decode()
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; save the table as UTF-8 CSV") from error
-    line = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-    if not line:
-        raise InputError(f"{path}: no header line, the file is blank")
-    return next(csv.reader([line]))
+        raise InputError(f"{path}: its first line is no text, or not in UTF-8; save the table as UTF-8 CSV") from error
+    if "\0" in text or len(line) >= LONGEST_LINE - 3:
+        raise InputError(f"{path}: its first line is no header of a CSV table; fetch the file again")
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if separator in text and "," not in text:
+            raise InputError(f"{path}: the columns are separated by {name}; save the table with commas")
+    if not text.strip():
+        raise InputError(f"{path}: no header line, the file is blank; fetch the file again")
+    try:
+        return next(csv.reader([text]))
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: its first line is no header of a CSV table ({error}); fetch the file again"
+        ) from error
 
 
 def find_columns(path: Path, header: Sequence[str], layout: Layout) -> list[str]:
@@ -180,18 +187,22 @@ def find_columns(path: Path, header: Sequence[str], layout: Layout) -> list[str]
     InputError
         Where a column is missing, doubled or one too many.
     """
+    if layout.pixels and all(name.strip().isdigit() for name in header):
+        raise InputError(f"{path}: the first line is numbers, no header; add a line with the columns' names")
     doubled = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
     if doubled:
-        raise InputError(f"{path}: column {doubled[0]!r} stands twice in the header")
+        raise InputError(f"{path}: column {shown(doubled, 1)} stands twice in the header; rename or remove one")
     for name, key in ((layout.label, "data.label"), (layout.id, "data.id")):
         if name is not None and name not in header:
-            raise InputError(f"{path}: no column {name!r} ({key}); the header begins {', '.join(header[:4])}")
+            raise InputError(
+                f"{path}: no column {name!r}; the header begins {shown(header)}; set {key} to the right name"
+            )
     numbered = re.compile(re.escape(layout.pixels) + r"(0|[1-9][0-9]*)", re.ASCII)
     found = {int(match[1]): name for name in header if (match := numbered.fullmatch(name))}
     if not found:
         raise InputError(
-            f"{path}: no pixel columns {layout.pixels}0, {layout.pixels}1, … (data.pixels); "
-            f"the header begins {', '.join(header[:4])}"
+            f"{path}: no pixel columns {layout.pixels}0, {layout.pixels}1, …; "
+            f"the header begins {shown(header)}; set data.pixels to the prefix of their names"
         )
     first = 0 if 0 in found else 1
     wanted = range(first, first + layout.pixel_count)
@@ -199,13 +210,13 @@ def find_columns(path: Path, header: Sequence[str], layout: Layout) -> list[str]
     if missing:
         raise InputError(
             f"{path}: {len(found)} pixel columns where data.shape asks for {layout.pixel_count}: "
-            f"{layout.pixels}{missing[0]} is missing"
+            f"{layout.pixels}{missing[0]} is missing; mend the header or set data.shape to the images' height and width"
         )
     extra = sorted(set(found) - set(wanted))
     if extra:
         raise InputError(
             f"{path}: {len(found)} pixel columns where data.shape asks for {layout.pixel_count}: "
-            f"{found[extra[0]]} is one too many"
+            f"{found[extra[0]]} is one too many; remove it or set data.shape to the images' height and width"
         )
     return [found[number] for number in wanted]
 
@@ -215,63 +226,3 @@ def unread_columns(path: Path, layout: Layout) -> list[str]:
     header = read_header(path)
     used = {*find_columns(path, header, layout), layout.label, layout.id}
     return [name for name in header if name not in used]
-
-
-# --- What is wrong ------------------------------------------------------------------------------
-
-
-def refuse(path: Path, header: list[str], pixels: list[str], layout: Layout, reason: str) -> NoReturn:
-    """Raise the error that names the first bad cells, after a second, slow reading."""
-    try:
-        faults = list(first_faults(path, header, pixels, layout))
-    except BROKEN as error:
-        raise broken(path, error) from error
-    if not faults:
-        raise InputError(f"{path}: {reason}")
-    count = f"{len(faults)}" if len(faults) < FAULTS_COUNTED else f"at least {FAULTS_COUNTED}"
-    shown = "\n".join(f"  {fault}" for fault in faults[:FAULTS_SHOWN])
-    more = f"\n  … {count} in all" if len(faults) > FAULTS_SHOWN else ""
-    raise InputError(f"{path}: mend these cells or leave the rows out:\n{shown}{more}")
-
-
-def first_faults(path: Path, header: list[str], pixels: list[str], layout: Layout) -> Iterator[str]:
-    """Yield a sentence for each bad row or cell, up to `FAULTS_COUNTED`."""
-    limits = {name: layout.pixel_max for name in pixels}
-    if layout.label is not None:
-        limits[layout.label] = layout.classes - 1
-    checked = [(index, name, limits[name]) for index, name in enumerate(header) if name in limits]
-    count = row = 0
-    with open_table(path) as stream:
-        lines = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline=""))
-        try:
-            for cells in lines:
-                if not cells:
-                    continue
-                row += 1
-                where = f"row {row - 1}, line {lines.line_num}"
-                if row == 1:
-                    continue
-                if len(cells) != len(header):
-                    faults = [f"{where}: {len(cells)} cells where the header has {len(header)}"]
-                else:
-                    faults = [
-                        f"{where}, column {name}: {cells[index][:40]!r} is not an integer from 0 to {limit}"
-                        for index, name, limit in checked
-                        if not is_integer(cells[index], limit)
-                    ]
-                    if layout.id is not None and not re.fullmatch(r"-?[0-9]+", cells[header.index(layout.id)].strip()):
-                        faults.append(f"{where}, column {layout.id}: not an integer")
-                for fault in faults:
-                    count += 1
-                    yield fault
-                    if count == FAULTS_COUNTED:
-                        return
-        except csv.Error as error:
-            yield f"line {lines.line_num}: {error}"
-
-
-def is_integer(cell: str, limit: int) -> bool:
-    """Tell whether a cell is an integer from 0 to `limit`, as pyarrow would read it."""
-    if not INTEGER.fullmatch(cell):
-        return False
-    return int(cell, 16 if "x" in cell.lower() else 10) <= limit

@@ -1,5 +1,14 @@
-"""Parquet files with a checksum on every page, and one sentence for a damaged one."""
+"""Parquet files with a checksum of the whole, and one sentence for a damaged one.
 
+
+The format has checksums for pages alone: a flipped bit in a page's header or in the footer, where
+the names of columns and `pixel_max` are, would pass. So a checksum of all bytes lies in the gap
+before the footer, which other readers pass over.
+"""
+
+import mmap
+import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ann import InputError
+
+SEAL = b"CRC32 = "  # then the checksum, four bytes
+TAIL = 8  # bytes after the footer: its length, and the format's mark
 
 
 def open_file(path: Path) -> pq.ParquetFile:
@@ -40,22 +52,57 @@ def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
 
 
 def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
-    """Open a file that must have some columns."""
+    """Open a whole file that must have some columns."""
     file = open_file(path)
     missing = set(columns) - set(file.schema_arrow.names)
     if missing:
         raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    verify(path)
     return file
 
 
 def write_table(path: Path, columns: dict[str, pa.Array]) -> None:
     """Write named columns of one length."""
     pq.write_table(pa.table(columns), path, compression="zstd", write_page_checksum=True)
+    seal(path)
 
 
-def damaged(path: Path, error: Exception) -> InputError:
+def seal(path: Path) -> None:
+    """Put a checksum of all bytes before the footer of a finished Parquet file."""
+    with open(path, "r+b") as file:
+        file.seek(-TAIL, os.SEEK_END)
+        footer = file.seek(-TAIL - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+        tail = file.read()
+        file.seek(0)
+        checksum = 0
+        while piece := file.read(min(1 << 20, footer - file.tell())):
+            checksum = zlib.crc32(piece, checksum)
+        file.write(SEAL + zlib.crc32(tail, checksum).to_bytes(4, "little") + tail)
+
+
+def verify(path: Path) -> None:
+    """Compare all bytes of a Parquet file with the checksum that `seal` wrote.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or it differs.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        footer = len(content) - TAIL - int.from_bytes(content[-TAIL : -TAIL + 4], "little")
+        first = footer - len(SEAL) - 4
+        if first < 0 or content[first : footer - 4] != SEAL:
+            raise not_ours(path, "it has no checksum")
+        with memoryview(content) as view, view[:first] as pages, view[footer:] as tail:
+            checksum = zlib.crc32(tail, zlib.crc32(pages))
+        if checksum.to_bytes(4, "little") != content[footer - 4 : footer]:
+            raise damaged(path, "its checksum differs")
+
+
+def damaged(path: Path, error: Exception | str) -> InputError:
     """Say that a file cannot be read, and what to do."""
-    return InputError(f"{path}: damaged or not a Parquet file ({error}); delete it and run again to remake it")
+    kind = {".csv": "CSV", ".json": "JSON"}.get(path.suffix, "Parquet")
+    return InputError(f"{path}: damaged or not a {kind} file ({error}); delete it and run again to remake it")
 
 
 def not_ours(path: Path, reason: str) -> InputError:

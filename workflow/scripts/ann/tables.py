@@ -3,9 +3,11 @@
 And the ranking of the models, as pandas reads it.
 """
 
-from collections.abc import Iterator
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ann.dataset import Dataset
-from ann.parquet import not_ours, read_groups, read_table, write_table
+from ann.parquet import damaged, not_ours, read_groups, read_table, seal, write_table
 
 
 class Folds(NamedTuple):
@@ -89,11 +91,14 @@ def read_validation(path: Path) -> Validation:
     return Validation(table["label"].to_numpy(), table["predicted"].to_numpy(), _matrix(table["probabilities"]))
 
 
-def prediction_writer(path: Path, classes: int) -> pq.ParquetWriter:
+@contextlib.contextmanager
+def prediction_writer(path: Path, classes: int) -> Iterator[pq.ParquetWriter]:
     """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
     vector = pa.list_(pa.float32(), classes)
     schema = pa.schema([("id", pa.int64()), ("label", pa.uint8()), ("probabilities", vector)])
-    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+        yield writer
+    seal(path)
 
 
 def write_predictions(writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray) -> None:
@@ -110,7 +115,32 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def read_comparison(path: Path) -> pd.DataFrame:
     """Return comparison.csv; a model may be called 1, or nan."""
-    return pd.read_csv(path, dtype={"model": str}, keep_default_na=False, na_values=[""])
+    return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
+
+
+def read_csv(path: Path, columns: Sequence[str], **how: Any) -> pd.DataFrame:
+    """Read a small table of ours as pandas does; raises InputError where it is damaged or has not these columns."""
+    try:
+        table = pd.read_csv(path, **how)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise damaged(path, error) from error
+    missing = set(columns) - set(table.columns)
+    if missing:
+        raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    if not len(table) or (columns and table[columns[0]].isna().any()):
+        raise not_ours(path, "it has rows without a value, or no rows")
+    return table
+
+
+def read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON file of ours; raises InputError where it is damaged or has not these keys."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(content, dict) or set(keys) - content.keys():
+        raise not_ours(path, f"it has not the keys {', '.join(keys)}")
+    return content
 
 
 def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

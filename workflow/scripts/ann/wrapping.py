@@ -7,6 +7,7 @@ import bz2
 import contextlib
 import gzip
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ WRAPPINGS = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zst",
 }
-BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
+LONGEST_LINE = 4 << 20  # bytes; a row of 784 pixels takes 3 kB at most
 
 
 @contextlib.contextmanager
@@ -37,12 +39,14 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
     InputError
         Where the file cannot be opened, is empty, or is an archive with other than one member.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: not a file but a folder, pipe or device; name a CSV file in the config")
     try:
         with open(path, "rb") as raw:
             start = raw.read(8)
             raw.seek(0)
             if not start:
-                raise InputError(f"{path}: the file is empty")
+                raise InputError(f"{path}: the file is empty; fetch it again")
             wrapping = next((kind for magic, kind in WRAPPINGS.items() if start.startswith(magic)), "")
             if wrapping == "zip":
                 with zipfile.ZipFile(raw) as archive, archive.open(only_member(path, archive)) as plain:
@@ -61,10 +65,17 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
 def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of an archive, or say what else is in it."""
     members = [member for member in archive.infolist() if not member.is_dir()]
+    if any(member.filename == "[Content_Types].xml" for member in members):
+        raise InputError(f"{path}: this is a spreadsheet or document; save the table as CSV")
     if len(members) != 1:
-        names = ", ".join(member.filename for member in members[:5]) or "nothing"
+        names = ", ".join(repr(member.filename[:60]) for member in members[:5]) or "nothing"
+        more = ", …" if len(members) > 5 else ""
         raise InputError(
-            f"{path}: the archive holds {len(members)} files ({names}); unpack it and name each CSV in the config"
+            f"{path}: the archive holds {len(members)} files ({names}{more}); unpack it and name each CSV in the config"
+        )
+    if members[0].filename.startswith("/") or ".." in members[0].filename.split("/"):
+        raise InputError(
+            f"{path}: the archive's file {members[0].filename[:60]!r} leads out of its folder; do not trust the archive"
         )
     if members[0].flag_bits & 1:
         raise InputError(f"{path}: the archive is encrypted; unpack it and name the CSV in the config")
@@ -74,5 +85,5 @@ def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 def broken(path: Path, error: Exception) -> InputError:
     """Say that a file cannot be read to its end, and what to do."""
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return InputError(f"{path}: {error.strerror}")
+        return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
     return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")

@@ -1,0 +1,42 @@
+"""What is said of each bad config of bad_configs.yaml.
+
+`python tests/faults/bad_configs.py` writes bad_configs.md, which a test compares with what is said now.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "rules"))
+
+from settings import read_settings
+from snakemake.exceptions import WorkflowError
+
+HERE = Path(__file__).parent
+LISTED = HERE / "bad_configs.md"
+CONFIGS = (HERE / "bad_configs.yaml").read_text(encoding="utf-8").split("\n---\n")[1:]
+
+
+def message(text: str) -> str:
+    """Return what is said of a config."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(text, encoding="utf-8")
+        try:
+            read_settings(yaml.safe_load(text), [str(file)])
+        except WorkflowError as error:
+            return str(error).replace(f"{folder}/", "").removeprefix("the config is not valid:\n  ")
+    raise AssertionError(f"taken for a good config: {text}")
+
+
+def row(text: str) -> str:
+    """Return a config and its message as a row of a Markdown table."""
+    config = " ".join(text.split("\n")) if len(text) < 200 else f"{text[:100]}…"
+    return f"| `{config.strip()}` | {'<br>'.join(message(text).splitlines())} |"
+
+
+if __name__ == "__main__":
+    head = "# Bad configs, and what is said of them\n\n| config | message |\n|---|---|\n"
+    LISTED.write_text(head + "".join(f"{row(text)}\n" for text in CONFIGS), encoding="utf-8")

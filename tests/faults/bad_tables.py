@@ -1,0 +1,195 @@
+"""The bad tables: how each is made from a good one, and (run as a script) what is said of each.
+
+`python tests/faults/bad_tables.py` writes bad_tables.md, which a test compares with what is said now.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
+
+from ann import InputError
+from normalize import normalize
+
+LISTED = Path(__file__).with_name("bad_tables.md")
+OPTIONS = {"pixels": "pixel", "shape": [2, 2], "pixel_max": 255, "label": "label", "classes": 10, "id": None}
+HEADER = ["label", "pixel0", "pixel1", "pixel2", "pixel3"]
+GOOD = [HEADER, *([str(i % 10), str(i), "0", "255", "7"] for i in range(20))]
+
+
+class Bad(NamedTuple):
+    """A bad table: what is wrong, its file's name and bytes (or who makes it), the options to read it with."""
+
+    what: str
+    name: str
+    content: bytes | Callable[[Path], object]
+    options: Mapping[str, Any] = MappingProxyType({})
+    labelled: bool = True
+
+
+def text(rows: list[list[str]], separator: str = ",", end: str = "\n") -> bytes:
+    return "".join(separator.join(row) + end for row in rows).encode()
+
+
+def cell(value: str, column: int = 2, row: int = 3) -> bytes:
+    """Return the good table with one other cell."""
+    rows = [list(cells) for cells in GOOD]
+    rows[row][column] = value
+    return text(rows)
+
+
+def header(*names: str) -> bytes:
+    return text([list(names), *(row[: len(names)] for row in GOOD[1:])])
+
+
+def zipped(**members: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return archive.getvalue()
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, "zstd", asbytes=True)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :]
+
+
+def encrypted() -> bytes:
+    """Return a zip whose one member is marked as encrypted, in both of its headers."""
+    content = bytearray(zipped(**{"train.csv": text(GOOD)}))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def zip_bomb(path: Path) -> None:
+    """Write a zip of 0.3 MB that unpacks to 300 MB: a header, then one endless row."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("train.csv", "w") as plain:
+        plain.write(text(GOOD[:2]))
+        for _ in range(300):
+            plain.write(b"1" * (1 << 20))
+
+
+LARGE = text(GOOD[:1] + GOOD[1:] * 500)
+CASES = [
+    Bad("an empty file", "empty.csv", b""),
+    Bad("blank lines only", "blank.csv", b"\n \n\n"),
+    Bad("a header only", "header.csv", text(GOOD[:1])),
+    Bad("no label column", "no-label.csv", header("digit", *HEADER[1:])),
+    Bad("the label column misspelt", "labels.csv", header("Label", *HEADER[1:])),
+    Bad("no header", "bare.csv", text(GOOD[1:])),
+    Bad("no pixel columns", "no-pixels.csv", header("label", "x0", "x1", "x2", "x3")),
+    Bad("a pixel column missing", "missing.csv", header("label", "pixel0", "pixel1", "pixel2")),
+    Bad("a pixel column missing within", "gap.csv", header("label", "pixel0", "pixel1", "pixel3", "pixel4")),
+    Bad("a pixel column twice", "twice.csv", header("label", "pixel0", "pixel1", "pixel1", "pixel3")),
+    Bad("a pixel column misspelt", "misspelt.csv", header("label", "pixel0", "pixle1", "pixel2", "pixel3")),
+    Bad(
+        "a pixel column too many",
+        "extra.csv",
+        text([[*row, row[1]] for row in [[*HEADER], *GOOD[1:]]]).replace(b"pixel3,pixel0", b"pixel3,pixel4", 1),
+    ),
+    Bad("a shape that does not fit", "shape.csv", text(GOOD), {"shape": [28, 28]}),
+    Bad("the id column missing", "no-id.csv", text(GOOD), {"id": "image_id"}, labelled=False),
+    Bad("an id of text", "text-id.csv", text([["id", *HEADER[1:]], ["a7", "0", "0", "0", "0"]]), {"id": "id"}, False),
+    Bad(
+        "an id past 64 bits",
+        "long-id.csv",
+        text([["id", *HEADER[1:]], ["9" * 20, "0", "0", "0", "0"]]),
+        {"id": "id"},
+        False,
+    ),
+    *(
+        Bad(f"a pixel of {value or 'nothing'}", "cell.csv", cell(value))
+        for value in ("x", "", "NaN", "-1", "256", "3.5", "1e2", '"1,234"', "1_000", "1 234", "+5", "∞", "١", "True")
+    ),
+    *(
+        Bad(f"a label of {value or 'nothing'}", "label.csv", cell(value, 0))
+        for value in ("10", "-1", "3.0", "", "seven")
+    ),
+    Bad("a pixel above pixel_max", "range.csv", text(GOOD), {"pixel_max": 16}),
+    Bad("ten bad cells", "ten.csv", text([HEADER, *(["1", "?", "0", "0", "0"] for _ in range(10))])),
+    Bad("two thousand bad cells", "many.csv", text([HEADER, *(["1", "?", "0", "0", "0"] for _ in range(2000))])),
+    Bad("a row too short", "short.csv", text([*GOOD[:4], ["1", "2"], *GOOD[4:]])),
+    Bad("a row too long", "long.csv", text([*GOOD[:4], [*GOOD[4], "0"], *GOOD[5:]])),
+    Bad("a thousands separator", "thousands.csv", cell("1,234")),
+    Bad("a stray quote in a cell", "quote.csv", cell('1"2')),
+    Bad("a quote that is not closed", "open-quote.csv", cell('"12')),
+    Bad("a quote that is not closed in a long file", "open-quote.csv", cell('"12') + LARGE),
+    Bad("semicolons", "semicolons.csv", text(GOOD, ";")),
+    Bad("tabs", "tabs.csv", text(GOOD, "\t")),
+    Bad("UTF-16 with a mark", "utf16.csv", text(GOOD).decode().encode("utf-16")),
+    Bad("UTF-16 without a mark", "utf16le.csv", text(GOOD).decode().encode("utf-16-le")),
+    Bad("Latin-1", "latin1.csv", header("label", *HEADER[1:]).replace(b"label", b"\xe9tiquette", 1)),
+    Bad("a web page", "page.csv", b"\n<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>\n"),
+    Bad("an answer in JSON", "answer.csv", b'{"code":403,"message":"You must accept the competition rules"}\n'),
+    Bad("a picture", "picture.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c"),
+    Bad("a Parquet file", "table.csv", b"PAR1\x15\x04\x15\0\x15\x02L\x15\0\x15\0\0\0"),
+    Bad("a spreadsheet", "table.xlsx", zipped(**{"[Content_Types].xml": b"<", "xl/workbook.xml": b"<", "a": b"<"})),
+    Bad("a .gz cut short", "cut.csv.gz", gzip.compress(LARGE, mtime=0)[:-200]),
+    Bad("a .gz with a flipped bit", "flip.csv.gz", flipped(gzip.compress(LARGE, mtime=0), 300)),
+    Bad("a .bz2 cut short", "cut.csv.bz2", bz2.compress(LARGE)[:-20]),
+    Bad("an .xz cut short", "cut.csv.xz", lzma.compress(LARGE)[:-20]),
+    Bad("a .zst cut short", "cut.csv.zst", zstd(LARGE)[:-20]),
+    Bad("a .zip cut short", "cut.csv.zip", zipped(**{"train.csv": LARGE})[:-40]),
+    Bad("a .zip with a flipped bit", "flip.csv.zip", flipped(zipped(**{"train.csv": LARGE}), 300)),
+    Bad("a .zip of several files", "all.zip", zipped(**{"train.csv": LARGE, "test.csv": LARGE, "sample.csv": b"x"})),
+    Bad("a .zip of nothing", "none.zip", zipped()),
+    Bad("an encrypted .zip", "secret.zip", encrypted()),
+    Bad("a .zip whose file climbs out", "climbs.zip", zipped(**{"../../etc/train.csv": LARGE})),
+    Bad("a .zip within a .zip", "twice.zip", zipped(**{"train.zip": zipped(**{"train.csv": LARGE})})),
+    Bad("a .zip that unpacks to one endless row", "bomb.zip", zip_bomb),
+    Bad("a folder", "folder.csv", Path.mkdir),
+    Bad("a pipe", "pipe.csv", os.mkfifo),
+    Bad("a link to nothing", "dangling.csv", lambda path: path.symlink_to("nothing")),
+    Bad("a name with an escape sequence in a header", "escape.csv", header("\x1b[31mlabel", *HEADER[1:])),
+]
+
+
+def message(case: Bad, folder: Path) -> str:
+    """Return what is said of a bad table; checks that nothing is left where its shard would be."""
+    path = folder / case.name
+    if isinstance(case.content, bytes):
+        path.write_bytes(case.content)
+    else:
+        case.content(path)
+    shard = folder / "shard.parquet"
+    try:
+        normalize(path, shard, OPTIONS | dict(case.options), case.labelled, lambda line: None)
+    except InputError as error:
+        left = sorted(set(folder.iterdir()) - {path})
+        assert not left, f"{case.what}: {left} was left"
+        return str(error).replace(f"{folder}/", "")
+    raise AssertionError(f"{case.what} was taken for a good table")
+
+
+def listing() -> str:
+    """Return all messages as a Markdown table."""
+    return "".join(lines())
+
+
+def lines() -> Iterator[str]:
+    yield "# Bad tables, and what is said of them\n\n| table | message |\n|---|---|\n"
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            said = message(case, Path(folder)).replace("|", "\\|").replace("\n", "<br>")
+        yield f"| {case.what} | {said} |\n"
+
+
+if __name__ == "__main__":
+    LISTED.write_text(listing(), encoding="utf-8")

@@ -1,0 +1,152 @@
+"""Spoilt results: found when read, named, and remade by what the message says."""
+
+import pickle
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from ann import InputError, dataset, state, tables
+
+READERS = {
+    "data/train/train.parquet": lambda path: (dataset.read_shards([path]), list(dataset.iterate_images(path))),
+    "data/folds-2-0.parquet": tables.read_folds,
+    "models/mlp/validation.parquet": tables.read_validation,
+    "predictions/mlp/test.parquet": tables.read_predictions,
+    "models/mlp/fold-0/epoch-0004.npz": state.read_state,
+    "models/mlp/fold-0/weights.npz": state.read_weights,
+    "models/mlp/fold-0/epoch-0004.csv": lambda path: tables.read_csv(path, ["epoch", "train_loss"]),
+    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation"]),
+    "comparison.csv": tables.read_comparison,
+}
+BINARY = [name for name in READERS if not name.endswith(("csv", "json"))]
+
+
+def plain(value):
+    """Return what was read in a form that can be compared."""
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.shape, value.tobytes()
+    if isinstance(value, state.State):
+        return plain([value.epoch, value.step, value.vectors, value.generator.bit_generator.state, value.about])
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_no_flipped_bit_alters_what_is_read(name, finished, tmp_path):
+    good = (finished.path / "results" / name).read_bytes()
+    read, path = READERS[name], tmp_path / Path(name).name
+    path.write_bytes(good)
+    expected = plain(read(path))
+    generator = np.random.default_rng(0)
+    # the format's own marks and names lie at both ends; any place within for the rest
+    places = [*range(60), *range(len(good) - 150, len(good)), *generator.integers(0, len(good), 150)]
+    refused = 0
+    for place in places:
+        spoilt = bytearray(good)
+        spoilt[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(spoilt)
+        try:
+            assert plain(read(path)) == expected, f"byte {place}"
+        except InputError as error:
+            refused += 1
+            assert re.search("delete it and run again to remake it", str(error))  # noqa: PT017
+    assert refused > len(places) / 2
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_cut_short_or_of_another_kind_is_refused_by_name(name, finished, tmp_path):
+    good = (finished.path / "results" / name).read_bytes()
+    path = tmp_path / Path(name).name
+    others = [
+        b"",
+        b"\0" * 500,
+        b"<html>",
+        b"[1, 2]",
+        b"a,b\n1,2\n",
+        pickle.dumps({"weight_0": 1}),
+        good[len(good) // 2 :],
+    ]
+    cuts = [good[: len(good) * part // 10] for part in range(1, 10)] if name in BINARY else [good[:40], good[:3]]
+    for content in others + cuts:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=re.escape(str(path)) + r": .*delete it and run again to remake it"):
+            READERS[name](path)
+
+
+class Exploit:
+    """Writes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return exec, ("open('unpickled', 'w').close()",)
+
+
+@pytest.mark.parametrize("read", [state.read_state, state.read_weights])
+def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "weights.npz"
+    np.savez(path, weight_0=np.array([Exploit()], dtype=object), about=np.array(Exploit(), dtype=object))
+    with pytest.raises(InputError, match="delete it and run again"):
+        read(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weight_0.npy", pickle.dumps(Exploit()))
+    with pytest.raises(InputError, match="delete it and run again"):
+        read(path)
+    assert not (tmp_path / "unpickled").exists()
+
+
+def test_a_parquet_file_of_another_program_is_refused(finished, tmp_path):
+    shard = finished.path / "results/data/train/train.parquet"
+    pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
+    with pytest.raises(InputError, match="it has no checksum; delete it and run again"):
+        dataset.read_shards([tmp_path / "train.parquet"])
+
+
+def test_other_programs_read_our_parquet_files(finished):
+    table = pq.read_table(finished.path / "results/data/train/train.parquet")
+    assert table.num_rows == 400
+    assert isinstance(table.schema.field("image").type, pa.FixedShapeTensorType)
+
+
+CAUGHT = {
+    "data/train/train.parquet": "results/models/mlp/fold-0/epoch-0002.npz",
+    "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
+    "models/mlp/fold-1/weights.npz": "results/models/mlp/metrics.json",
+    "models/mlp/metrics.json": "results/figures/confusion.svg",
+}
+
+
+def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilable):
+    for name, target in CAUGHT.items():
+        path = spoilable.path / "results" / name
+        good = path.read_bytes()
+        path.write_bytes(good[: len(good) // 2] if name.endswith(("parquet", "npz")) else good[:5])
+        target_before = spoilable.read(target)
+        failed = spoilable.snakemake(target, "--forcerun", target, check=False)
+        assert failed.returncode != 0
+        assert f"results/{name}: " in failed.stdout
+        assert "delete it and run again to remake it" in failed.stdout.split("Error in rule")[-1]
+        assert "Traceback" not in failed.stdout
+        path.unlink()
+        spoilable.snakemake(target, "--forcerun", target)
+        remade = path.read_bytes()
+        assert remade == good or name.endswith("csv")
+        assert spoilable.read(target) == target_before
+
+
+def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable):
+    folder = spoilable.path / "results/models/mlp"
+    begun = state.read_state(folder / "fold-0/epoch-0002.npz")
+    begun.about["options"]["learning_rate"] = 0.5
+    state.write_state(folder / "fold-0/epoch-0002.npz", begun)
+    failed = spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz", check=False)
+    assert failed.returncode != 0
+    assert "epoch-0002.npz: trained with other options; delete it and run again to remake it" in failed.stdout
+    (folder / "fold-0/epoch-0002.npz").unlink()
+    shutil.rmtree(folder / "fold-1")
+    spoilable.snakemake()

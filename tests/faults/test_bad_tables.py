@@ -1,0 +1,74 @@
+"""Bad tables are refused in one sentence each, as bad_tables.md lists; odd but good ones are read."""
+
+import bz2
+import gzip
+import lzma
+
+import bad_tables
+import numpy as np
+import pytest
+from ann import dataset
+from normalize import normalize
+
+GOOD = bad_tables.text(bad_tables.GOOD)
+
+
+@pytest.mark.parametrize("case", bad_tables.CASES, ids=lambda case: case.what)
+def test_a_bad_table_is_refused_with_the_message_that_is_listed(case, tmp_path):
+    said = bad_tables.message(case, tmp_path).replace("|", "\\|").replace("\n", "<br>")
+    listed = bad_tables.LISTED.read_text(encoding="utf-8").splitlines()
+    assert f"| {case.what} | {said} |" in listed, "run `python tests/faults/bad_tables.py` and read what changed"
+
+
+def test_no_message_is_long_or_holds_what_a_terminal_would_obey():
+    for line in bad_tables.LISTED.read_text(encoding="utf-8").splitlines()[4:]:
+        assert line.isprintable()
+        assert len(line) < 700, line
+        assert "Traceback" not in line
+
+
+def read(path, **options):
+    shard = path.with_suffix(".parquet")
+    normalize(path, shard, bad_tables.OPTIONS | options, True, lambda line: None)
+    return dataset.read_shards([shard])
+
+
+def padded(row):
+    return [f" {cell}\t" for cell in row]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    {
+        "a byte-order mark": b"\xef\xbb\xbf" + GOOD,
+        "CRLF": GOOD.replace(b"\n", b"\r\n"),
+        "CR alone": GOOD.replace(b"\n", b"\r"),
+        "no last line break": GOOD.rstrip(b"\n"),
+        "blank lines": b"\n" + GOOD.replace(b"\n", b"\n\n"),
+        "columns in another order": bad_tables.text([row[::-1] for row in bad_tables.GOOD]),
+        "pixels numbered from 1": GOOD.replace(b"pixel3", b"pixel4", 1)
+        .replace(b"pixel2", b"pixel3", 1)
+        .replace(b"pixel1", b"pixel2", 1)
+        .replace(b"pixel0", b"pixel1", 1),
+        "quoted cells": bad_tables.text([[f'"{cell}"' for cell in row] for row in bad_tables.GOOD]),
+        "blanks around numbers": bad_tables.text([bad_tables.HEADER, *map(padded, bad_tables.GOOD[1:])]),
+        "a column of text with line breaks, commas and broken UTF-8": bad_tables.text(
+            [[*bad_tables.HEADER, "note"], *([*row, '"a,\n""b"""\''] for row in bad_tables.GOOD[1:])]
+        ).replace(b"'", b"\xff"),
+        "gz": gzip.compress(GOOD),
+        "gz in two parts": gzip.compress(GOOD[:90]) + gzip.compress(GOOD[90:]),
+        "bz2": bz2.compress(GOOD),
+        "xz": lzma.compress(GOOD),
+        "zst": bad_tables.zstd(GOOD),
+        "zst in two parts": bad_tables.zstd(GOOD[:90]) + bad_tables.zstd(GOOD[90:]),
+        "zip": bad_tables.zipped(**{"somewhere/train.csv": GOOD}),
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_odd_but_good_table_reads_like_the_plain_one(name, content, tmp_path):
+    (tmp_path / "plain.csv").write_bytes(GOOD)
+    (tmp_path / "odd.csv.gz.zip").write_bytes(content)  # a name that lies about the content
+    plain, odd = read(tmp_path / "plain.csv"), read(tmp_path / "odd.csv.gz.zip")
+    assert np.array_equal(odd.images, plain.images)
+    assert np.array_equal(odd.label, plain.label)
+    assert odd.id.tolist() == list(range(1, 21))

@@ -1,0 +1,118 @@
+"""Names and files made to do harm: nothing leaves results/, memory or disk is not filled, the page runs nothing."""
+
+import resource
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import SMALL_CONFIG
+from runs import result_files
+
+HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n1,2,3,4,5\n"
+BOMBS = {
+    "an endless row": (b"1" * (1 << 20), 3000, "a line of more than 4 MB is no row of a table"),
+    "an endless quote": (b'"' + b"x\n" * (1 << 19), 3000, "a quote that opens here is not closed"),
+    "endless commas": (b"," * (1 << 20), 3000, "a line of more than 4 MB is no row of a table"),
+    "endless bad rows": (b"1,2,3,4,x\n" * 100_000, 3000, "at least 1000 in all"),
+    "good rows without end": (b"1,2,3,4,5\n" * 100_000, 200, ""),
+    "blank lines without end": (b"\n" * (1 << 20), 200, ""),
+}
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from ann import InputError
+from normalize import normalize
+options = {"pixels": "pixel", "shape": [2, 2], "pixel_max": 255, "label": "label", "classes": 10, "id": None}
+try:
+    normalize(Path("bomb.zip"), Path("shard.parquet"), options, True, print)
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_zip_bomb_is_refused_at_its_first_bad_row_or_finished_in_little_memory(name, tmp_path, pytestconfig):
+    piece, count, sentence = BOMBS[name]
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("train.csv", "w", force_zip64=True) as plain,
+    ):
+        plain.write(HEADER)
+        for _ in range(count if count < 1000 else 300):
+            plain.write(piece)
+
+    def limit():  # of memory addressed and of each file written; what the bomb holds is 200 MB and more
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
+
+    scripts = str(pytestconfig.rootpath / "workflow" / "scripts")
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, scripts],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        env={"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert sentence in run.stdout if sentence else "rows of 2 x 2 pixels" in run.stdout
+    assert (tmp_path / "shard.parquet").exists() == (not sentence)
+
+
+def test_a_file_named_like_a_script_is_shown_as_text(make_workspace):
+    workspace = make_workspace()
+    name = "<script>alert(1)<!--&quot; 'x'"
+    (workspace.path / "data" / "train.csv").rename(workspace.path / "data" / f"{name}.csv")
+    workspace.configure({**SMALL_CONFIG, "data": {"train": f"data/{name}.csv", "test": "data/test.csv"}})
+    run = workspace.snakemake(check=False)
+    assert run.returncode == 0, run.stdout
+    page = workspace.read("results/report.html").decode()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page or "\\u003cscript\\u003e" in page
+
+
+@pytest.mark.parametrize("name", ["{x}.csv", ".csv", "a{b.csv", "x\ny.csv"])
+def test_a_file_whose_name_cannot_name_a_result_is_refused(name, make_workspace):
+    workspace = make_workspace()
+    (workspace.path / "data" / name).write_bytes(workspace.read("data/train.csv"))
+    workspace.configure({**SMALL_CONFIG, "data": {"train": f"data/{name}", "test": "data/test.csv"}})
+    run = workspace.snakemake("--dry-run", check=False)
+    assert run.returncode != 0
+    assert "data.train: " in run.stdout
+    assert "rename it" in run.stdout
+    assert "Traceback" not in run.stdout
+
+
+def test_the_same_file_under_two_names_is_refused(make_workspace):
+    workspace = make_workspace()
+    (workspace.path / "data" / "again.csv").symlink_to("train.csv")
+    for names in (["data/train.csv", "data/train.csv"], ["data/train.csv", "data/again.csv"]):
+        workspace.configure({**SMALL_CONFIG, "data": {"train": names, "test": "data/test.csv"}})
+        run = workspace.snakemake("--dry-run", check=False)
+        assert run.returncode != 0
+        assert "data.train: " in run.stdout
+        assert "the same file" in run.stdout
+
+
+def test_a_bad_table_ends_the_real_run_in_one_sentence_and_leaves_earlier_results(spoilable):
+    before = {path: path.read_bytes() for path in result_files(spoilable)}
+    table = spoilable.path / "data" / "test.csv"
+    table.write_text(table.read_text().replace("\n0,", "\nx,", 1), encoding="utf-8")
+    run = spoilable.snakemake(check=False)
+    assert run.returncode != 0
+    assert run.stdout.count("column pixel0: 'x' is not an integer from 0 to 255") == 2  # at once, and at the end
+    assert "once that is mended, the same command goes on" in run.stdout
+    assert "Traceback" not in run.stdout
+    left = {path: path.read_bytes() for path in result_files(spoilable)}
+    shard = spoilable.path / "results/data/test/test.parquet"
+    assert {path: content for path, content in before.items() if path != shard} == {
+        path: content for path, content in left.items() if path != shard
+    }
+    missing = spoilable.path / "data" / "test.csv"
+    missing.unlink()
+    run = spoilable.snakemake(check=False)
+    assert run.returncode != 0
+    assert "MissingInputException" in run.stdout
+    assert "data/test.csv" in run.stdout

@@ -1,0 +1,102 @@
+"""A run that is killed at any moment, any number of times, ends with the bytes of an undisturbed one.
+
+`KILLS=30` (as `make soak` sets it) kills that often over one run; else a few times.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from runs import result_files, results, scripts_of, start
+
+KILLS = int(os.environ.get("KILLS", "3"))
+MODEL = {"hidden": [16], "batch_size": 32, "average": 0.9, "dropout": 0.1, "epochs": 5, "block": 1 if KILLS > 9 else 3}
+CONFIG = {
+    "data": {"train": "data/train.csv", "test": "data/test.csv"},
+    "folds": {"count": 2},
+    "models": {"mlp": MODEL},
+}
+if KILLS > 9:
+    CONFIG["models"]["sgd"] = {**MODEL, "optimizer": {"name": "sgd", "momentum": 0.9}, "learning_rate": 0.1}
+LONG_CONFIG = {**CONFIG, "models": {"mlp": {**MODEL, "epochs": 4000, "block": 4000}}}
+LONG_TARGET = "results/models/mlp/fold-0/epoch-4000.npz"
+WAIT = 240  # seconds for anything to happen at all
+
+
+def wait_until(happened, out):
+    """Wait for something to happen; fail with what was said so far."""
+    end = time.monotonic() + WAIT
+    while not happened():
+        assert time.monotonic() < end, out.read_text(encoding="utf-8")
+        time.sleep(0.02)
+
+
+def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, furnish):
+    undisturbed = furnish("undisturbed", CONFIG)
+    disturbed = furnish("disturbed", CONFIG)
+    undisturbed.snakemake()
+    out = tmp_path / "out.txt"
+    chance = random.Random(0)
+    kills, interrupted = 0, set()
+    while True:
+        run = start(disturbed, out=out)
+        # once some more results stand, and then some time later; 0 is while the graph is still being read
+        wanted = len(result_files(disturbed)) + chance.choice([0, 1, 1, 2] if kills < KILLS else [10**6])
+        wait_until(lambda: run.poll() is not None or len(result_files(disturbed)) >= wanted, out)  # noqa: B023
+        time.sleep(chance.uniform(0, 1.5) if run.poll() is None else 0)
+        if run.poll() is not None:
+            break
+        interrupted |= scripts_of(run.pid)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        kills += 1
+    assert run.returncode == 0, out.read_text()
+    print(f"{kills} kills, in {sorted(interrupted)}")
+    assert kills >= KILLS
+    assert len(interrupted) >= min(KILLS // 2, 8), interrupted
+    assert results(disturbed) == results(undisturbed)
+    assert not list((disturbed.path / "results").rglob("*.part"))
+    assert "Nothing to be done" in disturbed.snakemake("--dry-run").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_run_that_is_stopped_says_how_to_go_on(number, tmp_path, furnish):
+    workspace = furnish("stopped", LONG_CONFIG)
+    out = tmp_path / "out.txt"
+    run = start(workspace, f"ARGS={LONG_TARGET}", out=out)
+    wait_until(lambda: "epoch 2/4000" in out.read_text(), out)
+    os.killpg(run.pid, number)
+    wait_until(lambda: run.poll() is not None and not scripts_of(run.pid) and "WorkflowError" in out.read_text(), out)
+    said = out.read_text()
+    assert run.returncode != 0
+    assert "stopped: the same command goes on from the last finished block" in said
+    assert "Traceback" not in said
+
+
+def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, furnish):
+    workspace = furnish("shared", LONG_CONFIG)
+    first = start(workspace, f"ARGS={LONG_TARGET}", out=tmp_path / "first.txt")
+    wait_until(lambda: "train" in scripts_of(first.pid), tmp_path / "first.txt")
+    second = start(workspace, out=tmp_path / "second.txt")
+    assert second.wait(WAIT) != 0
+    refusal = "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
+    assert refusal in (tmp_path / "second.txt").read_text()
+    # snakemake alone dies; its job, left behind, keeps the folder
+    alone = int(subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True).stdout.split()[0])
+    os.kill(alone, signal.SIGKILL)
+    first.wait(WAIT)
+    assert scripts_of(first.pid) == {"train"}
+    third = start(workspace, out=tmp_path / "third.txt")
+    assert third.wait(WAIT) != 0
+    assert refusal in (tmp_path / "third.txt").read_text()
+    workspace.snakemake("--unlock")
+    plain = workspace.snakemake(LONG_TARGET, check=False)
+    assert plain.returncode != 0
+    assert refusal in plain.stdout
+    os.killpg(first.pid, signal.SIGKILL)
+    workspace.configure(CONFIG)
+    last = start(workspace, "ARGS=results/data/quality.json", out=tmp_path / "last.txt")
+    assert last.wait(WAIT) == 0, (tmp_path / "last.txt").read_text()

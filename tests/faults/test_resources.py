@@ -1,0 +1,144 @@
+"""No room, no right to write, no memory: one sentence, no half file, and the same command completes later.
+
+Mounting needs root, as CI has. Without it a folder that may not be written stands in for a read-only mount,
+and only what needs no small disk is tried of a full one.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+
+from runs import BIN, result_files
+
+STAGES = {
+    "normalize": "results/data/test/test.parquet",
+    "train": "results/models/mlp/fold-0/epoch-0004.npz",
+    "predict": "results/predictions/mlp/test.parquet",
+    "report": "results/report.html",
+}
+if "KILLS" in os.environ:  # make soak: all of them
+    STAGES |= {
+        "quality": "results/data/quality.json",
+        "samples": "results/figures/samples.svg",
+        "split": "results/data/folds-2-0.parquet",
+        "export": "results/models/mlp/fold-0/weights.npz",
+        "evaluate": "results/models/mlp/metrics.json",
+        "compare": "results/comparison.csv",
+        "submission": "results/submission.csv",
+        "figures": "results/figures/confusion.svg",
+    }
+
+
+def mount(folder, *options):
+    """Mount over a folder; tells whether that is allowed here."""
+    return subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode == 0
+
+
+def take_all_room(filler):
+    """Write a file until the disk is full."""
+    with open(filler, "wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 10, 1):
+            try:
+                while file.write(b"\1" * size) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def test_a_full_disk_is_told_and_the_run_completes_once_there_is_room(spoilable):
+    results = spoilable.path / "results"
+    kept = results.rename(spoilable.path / "kept")
+    results.mkdir()
+    if not mount(results, "-t", "tmpfs", "-o", "size=20m", "tmpfs"):
+        return test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(spoilable, spoilable.path)
+    try:
+        subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
+        for name in STAGES.values():
+            before = spoilable.read(name)
+            (spoilable.path / name).unlink()
+            take_all_room(results / "filler")
+            failed = spoilable.snakemake(name, check=False)
+            (results / "filler").unlink()
+            assert failed.returncode != 0, name
+            assert "No space left on device" in failed.stdout, failed.stdout
+            assert "make room on the disk and run the same command again" in failed.stdout
+            assert "Traceback" not in failed.stdout, failed.stdout
+            assert not list(results.rglob("*.part"))
+            assert not (spoilable.path / name).exists(), f"{name} was left in part"
+            assert spoilable.snakemake(name).returncode == 0
+            assert spoilable.read(name) == before or name.endswith("html")
+        spoilable.snakemake()
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
+
+
+PROGRAM = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from job import job, replacing
+with job("export", Path("log")), replacing(Path("result")) as part:
+    os.symlink("/dev/full", part)
+    part.write_text("x" * 100_000)
+"""
+
+
+def test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(finished, tmp_path):
+    scripts = str(finished.path / "workflow" / "scripts")
+    (tmp_path / "here").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, scripts], cwd=tmp_path / "here", capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert run.stderr == "export: No space left on device; make room on the disk and run the same command again\n"
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["log"]
+
+
+def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
+    results = spoilable.path / "results"
+    before = {path: path.read_bytes() for path in result_files(spoilable)}
+    read_only = mount(results, "--bind", str(results)) and mount(results, "-o", "remount,bind,ro")
+    if not read_only:
+        assert os.geteuid() != 0, "root may write to a folder whatever its mode: this test needs a mount"
+        for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
+            os.chmod(folder, 0o555)
+    try:
+        failed = spoilable.snakemake("results/comparison.csv", "--force", check=False)
+    finally:
+        if read_only:
+            subprocess.run(["umount", "-l", str(results)], check=True)
+        else:
+            for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
+                os.chmod(folder, 0o755)
+    assert failed.returncode != 0
+    assert "Write-protected output files for rule compare" in failed.stdout, failed.stdout  # Snakemake's own words
+    assert {path: path.read_bytes() for path in result_files(spoilable)} == before
+    spoilable.snakemake("results/comparison.csv", "--force")
+
+
+def test_want_of_memory_is_told(spoilable):
+    """Units by the tens of thousands, under a limit on the address space."""
+    config = {
+        "data": {"train": "data/train.csv", "test": "data/test.csv"},
+        "folds": {"count": 2},
+        "models": {"huge": {"hidden": [65536, 65536], "epochs": 1}},
+    }
+    spoilable.configure(config)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+
+    failed = subprocess.run(
+        [str(BIN / "snakemake"), "--cores", "1", "results/models/huge/fold-0/epoch-0001.npz"],
+        cwd=spoilable.path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=limit,
+    )
+    assert failed.returncode != 0
+    assert "train huge fold 0, epochs to 0001: not enough memory (" in failed.stdout, failed.stdout
+    assert "give the job more, or use smaller models or batches" in failed.stdout.split("Error in rule")[-1]
+    assert "Traceback" not in failed.stdout
+    assert not (spoilable.path / "results/models/huge/fold-0/epoch-0001.npz").exists()
