@@ -51,7 +51,6 @@ CANDIDATES = (
     if SETTINGS["submission"]["from"] == "best"
     else SETTINGS["submission"]["from"]
 )
-FIGURES = ["learning", "confusion", "comparison"]
 
 
 wildcard_constraints:
@@ -82,6 +81,15 @@ def member_files(name, models=MODELS):
 
 def model_files(name, models=MODELS):
     return [f"results/models/{model}/{name}" for model in models]
+
+
+def prediction_files():
+    """Return what the submission is made of: models in order and shards within them."""
+    return [
+        f"results/predictions/{model}/{shard}.parquet"
+        for model in CANDIDATES
+        for shard in SHARDS["test"]
+    ]
 
 
 def previous_block(wildcards):

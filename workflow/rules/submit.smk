@@ -25,11 +25,7 @@ rule predict:
 
 rule submission:
     input:
-        predictions=[
-            f"results/predictions/{model}/{shard}.parquet"
-            for model in CANDIDATES
-            for shard in SHARDS["test"]
-        ],
+        predictions=prediction_files(),
         comparison="results/comparison.csv",
         sample=DATA["sample_submission"] or [],
     output:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, plots
+from ann import dataset, pictures, plots
 from job import job, replacing
+
+SIDE = 64  # pixels: larger images are shown smaller
 
 
 def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None:
@@ -24,10 +26,11 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     data = dataset.read_shards(shards)
     assert data.label is not None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
-    images = data.images[rows].reshape(-1, *data.shape)
-    titles = [str(label) for label in data.label[rows]]
+    images = pictures.shrink(data.images[rows].reshape(-1, *data.shape), SIDE)
+    captions = [str(label) for label in data.label[rows]]
+    title = f"{len(rows)} of the {len(data.label):,} training images, with their labels"
     with replacing(figure) as part:
-        plots.save(plots.image_grid(images, titles, f"{len(rows)} of {len(data.label):,} training images"), part)
+        plots.save(plots.image_grid(images, captions, title, data.pixel_max), part)
 
 
 if __name__ == "__main__":

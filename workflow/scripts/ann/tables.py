@@ -53,6 +53,7 @@ class Validation(NamedTuple):
     label: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    fold: np.ndarray
 
 
 def write_validation(
@@ -84,8 +85,9 @@ def write_validation(
 
 def read_validation(path: Path) -> Validation:
     """Read what `write_validation` wrote; raises InputError where it is damaged."""
-    table = read_table(path, ["label", "predicted", "probabilities"])
-    return Validation(table["label"].to_numpy(), table["predicted"].to_numpy(), _matrix(table["probabilities"]))
+    table = read_table(path, ["label", "predicted", "probabilities", "fold"])
+    label, predicted, fold = (table[name].to_numpy() for name in ("label", "predicted", "fold"))
+    return Validation(label, predicted, _matrix(table["probabilities"]), fold)
 
 
 def prediction_writer(path: Path, classes: int) -> pq.ParquetWriter:
