@@ -12,7 +12,7 @@ function startConfusion() {
     picture.src = image.url;
     picture.alt = `Image ${image.id} of ${image.shard}: is ${image.is}, said ${image.said}`;
     const note = document.createElement("small");
-    note.textContent = `${(100 * image.probability).toFixed(1)} % · ${image.shard} ${image.id}`;
+    note.textContent = `${(100 * image.probability).toFixed(0)} %\n${image.id}`;
     item.append(picture, note);
     return item;
   }
@@ -28,7 +28,7 @@ function startConfusion() {
     const part = shown.length < count ? ` Shown: ${which} ${shown.length}.` : "";
     heading.textContent = `${count.toLocaleString("en")} ${count === 1 ? "image is" : "images are"} ${what}.${part}`;
     const list = document.createElement("ul");
-    list.className = "tiles";
+    list.className = "tiles small";
     list.append(...shown.map(tile));
     panel.replaceChildren(heading, list);
   }

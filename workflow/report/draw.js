@@ -118,8 +118,8 @@ function startDrawing() {
 
   function repaint() {
     context.clearRect(0, 0, pad.width, pad.height);
-    if (strokes.length) return drawStrokes(context, strokes, pad.width, pad.width / 14, "#24292f");
-    Object.assign(context, { font: `${pad.width / 13}px system-ui, sans-serif`, textAlign: "center", fillStyle: "#5c6570" });
+    if (strokes.length) return drawStrokes(context, strokes, pad.width, pad.width / 14, getComputedStyle(pad).color);
+    Object.assign(context, { font: `${pad.width / 13}px system-ui, sans-serif`, textAlign: "center", fillStyle: getComputedStyle(pad).color });
     context.fillText("draw here", pad.width / 2, pad.height / 2);
   }
 
@@ -175,7 +175,6 @@ function startDrawing() {
       copy.drawImage(button.querySelector("img"), 0, 0);
       const data = copy.getImageData(0, 0, SIDE, SIDE).data;
       show(Float32Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i] / 255));
-      context.clearRect(0, 0, pad.width, pad.height);
     });
   }
   clear();

@@ -53,7 +53,7 @@ def figures(
     curves = {model: [pd.read_csv(path) for path in files.histories] for model, files in models.items()}
     trained_on = rows - int(np.sum(validation.fold == 0))
     drawn = {
-        "learning": plots.learning_curves(curves, f"loss and errors of each member by epoch, {rows:,} rows in all"),
+        "learning": plots.learning_curves(curves, f"Loss and errors of each member by epoch\n{rows:,} rows in {max(1, 1 + int(validation.fold.max(initial=0)))} folds"),
         "augmentation": augmentation_figure(data, about["model"]["augment"], best),
         "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": confusion_figure(models[best].metrics, best),
@@ -71,7 +71,7 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     if not augment.is_active(options):
         return plots.sentence(
             "It sees the images as they are: nothing in its augment section distorts them.",
-            f"augmentation of {model}, {len(data.id):,} rows",
+            f"What augmentation does\n{model}, {len(data.id):,} rows",
         )
     assert data.label is not None
     row = int(data.label.argmax())
@@ -80,15 +80,14 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     augment.Distortion(data.shape, options).apply(copies, data.pixel_max, np.random.default_rng(0), distorted)
     shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
     images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
-    captions = ["the image", *[""] * DISTORTIONS]
-    title = f"1 of {len(data.id):,} rows, and {DISTORTIONS} distortions as {model} sees them"
-    return plots.image_grid(images, captions, title, data.pixel_max, columns=3)
+    title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, 1 of {len(data.id):,} rows"
+    return plots.image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
 
 
 def weights_figure(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Figure:
     """Show the units of the first layer with the largest weights."""
     strongest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:UNITS]
-    title = f"what {len(strongest)} of {tensor.shape[1]} first units look at\n{title}"
+    title = f"What {len(strongest)} of {tensor.shape[1]} first units look at\n{title}"
     return plots.weights(tensor[:, np.sort(strongest)], data.shape, title)
 
 
@@ -97,14 +96,14 @@ def confusion_figure(scores: Path, model: str) -> Figure:
     content = json.loads(scores.read_text(encoding="utf-8"))
     score = content["validation"] or content["train"]
     where = "out of fold" if content["validation"] else "on the rows trained on"
-    title = f"what {model} takes for what, {where}, {score['rows']:,} rows"
+    title = f"What is taken for what\n{model}, {where}, {score['rows']:,} rows"
     return plots.confusion(np.array(score["confusion"]), title)
 
 
 def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model: str) -> Figure:
     """Show the images that a model was surest about, and wrong."""
     rows = len(validation.label)
-    title = f"the surest mistakes of {model}, out of fold, {rows:,} rows"
+    title = f"The surest mistakes\n{model}, out of fold, {rows:,} rows"
     worst = metrics.surest_mistakes(validation.probabilities, validation.label)[:MISTAKES]
     if not len(worst):
         reason = "It made no mistake." if rows else "No rows were held out (folds.count is 1)."
@@ -120,15 +119,18 @@ def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model:
 def reliability_figure(validation: tables.Validation, model: str) -> Figure:
     """Show whether a model is as often right as it is sure."""
     rows = len(validation.label)
-    title = f"is {model} as often right as it is sure? out of fold, {rows:,} rows"
+    title = f"As often right as it is sure?\n{model}, out of fold, {rows:,} rows"
     if not rows:
         return plots.sentence("No rows were held out (folds.count is 1).", title)
-    return plots.reliability(metrics.reliability(validation.probabilities, validation.label), title)
+    bins = pd.DataFrame(metrics.reliability(validation.probabilities, validation.label))
+    right = (bins.accuracy * bins.rows).round().astype(int)
+    bins[["low", "high"]] = [metrics.wilson_interval(*pair) for pair in zip(right, bins.rows, strict=True)]
+    return plots.reliability(bins, title)
 
 
 def comparison_figure(table: pd.DataFrame, rows: int) -> Figure:
     """Show the models' accuracies side by side."""
-    title = f"accuracy out of fold with its 95 % interval, {rows:,} rows"
+    title = f"Accuracy with its 95 % interval\nout of fold, {rows:,} rows"
     if not rows:
         return plots.sentence("No rows were held out (folds.count is 1).", title)
     return plots.comparison(table, title)

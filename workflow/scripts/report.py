@@ -18,9 +18,10 @@ TEMPLATES = Path(job_module.__file__).parents[1] / "report"
 LARGEST_PAGE = 6_000_000  # bytes
 LARGEST_NETWORK = 2_000_000  # weights that fit the page
 SIDE = 56  # pixels: larger images are shown smaller
-WORST = 24  # mistakes shown at once, and least certain test images
+WORST = 24  # mistakes, and least certain test images
 IMAGES_A_CELL = 24  # of the confusion matrix
-IMAGES_IN_CELLS = 1000  # in all: what is left of the page's size
+IMAGES_IN_CELLS = 1000  # in all
+ROOM = 400_000  # bytes of the page that are neither figures, weights nor the images of these cells
 RIGHT_IMAGES = 6  # in a cell of the diagonal: the least sure ones
 TABLE_CLASSES = 30  # with more, the confusion matrix is a list of its commonest cells
 
@@ -66,6 +67,9 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     submission = pd.read_csv(inputs.submission)
     chosen = submitted_models(config, ranked.model, inputs.predictions)
     network, left_out = embedded_network(tensors, about)
+    figures = {name: pictures.data_url(path.read_bytes(), "image/svg+xml") for name, path in inputs.figures.items()}
+    taken = ROOM + sum(map(len, figures.values())) + len(network["weights"] if network else "")
+    cells = within(cell_pictures(data, validation), LARGEST_PAGE - taken)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -80,14 +84,14 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         config=config,
         config_text=yaml.safe_dump(config, allow_unicode=True, default_flow_style=None, width=90),
         costs={model: training_cost(paths) for model, paths in inputs.histories.items()},
-        figures={name: pictures.data_url(path.read_bytes(), "image/svg+xml") for name, path in inputs.figures.items()},
+        figures=figures,
         quality=read_json(inputs.quality),
         score=scores[best]["validation"] or scores[best]["train"],
         train_score=scores[best]["train"],
         held_out=scores[best]["validation"] is not None,
         table_classes=TABLE_CLASSES,
         mistakes=mistake_pictures(data, validation),
-        cells=cell_pictures(data, validation),
+        cells=cells,
         chosen=chosen,
         predicted=class_counts(submission.iloc[:, 1], about["classes"]),
         least_certain=least_certain(inputs.test, [inputs.predictions[model] for model in chosen], submission),
@@ -191,7 +195,13 @@ def cell_pictures(data: dataset.Dataset, validation: tables.Validation) -> list[
     kept = rank < np.where(right[order], RIGHT_IMAGES, IMAGES_A_CELL)
     # the first of each cell before the second of any
     first = np.argsort(rank[kept], kind="stable")[:IMAGES_IN_CELLS]
-    return described(data, validation, order[kept][np.sort(first)])
+    return described(data, validation, order[kept][first])
+
+
+def within(images: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """Return as many of the first images as take no more than `room` bytes of the page."""
+    sizes = np.cumsum([len(json.dumps(image)) for image in images])
+    return images[: int(np.searchsorted(sizes, room, side="right"))]
 
 
 def class_counts(labels: pd.Series, classes: int) -> list[int]:

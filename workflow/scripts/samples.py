@@ -28,7 +28,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
     images = pictures.shrink(data.images[rows].reshape(-1, *data.shape), SIDE)
     captions = [str(label) for label in data.label[rows]]
-    title = f"{len(rows)} of the {len(data.label):,} training images, with their labels"
+    title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
     with replacing(figure) as part:
         plots.save(plots.image_grid(images, captions, title, data.pixel_max), part)
 

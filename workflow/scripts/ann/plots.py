@@ -24,14 +24,14 @@ PAPER, INK, SOFT, LINE = "#ffffff", "#24292f", "#5c6570", "#d5d9de"
 DARK = {PAPER: "#1b1e23", INK: "#e8e6e1", SOFT: "#a7aeb7", LINE: "#3b424b", PALETTE[0]: "#4aa3dc"}
 HEAT = LinearSegmentedColormap.from_list("heat", [PAPER, "#F2B75C"])
 BALANCE = LinearSegmentedColormap.from_list("balance", [PALETTE[1], PAPER, PALETTE[0]])
-WIDTH = 5.6  # inches: at this width the letters can still be read on a phone
+WIDTH = 4.6  # inches: at this width the letters can still be read on a phone
 COUNTED_CLASSES = 30  # with more, the numbers in the confusion matrix could not be read
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnist-numpy",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.titlesize": 10.5,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
     "axes.spines.top": False,
@@ -125,7 +125,7 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
     title
         Of the figure.
     """
-    figure = Figure(figsize=(WIDTH, 5.4))
+    figure = Figure(figsize=(WIDTH, 4.9))
     loss, error = figure.subplots(2, 1, sharex=True)
     for color, (model, members) in zip(np.resize(PALETTE, len(histories)), histories.items(), strict=True):
         for i, history in enumerate(members):
@@ -140,7 +140,7 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
         axis.set_ylabel(name)
         axis.tick_params(which="minor", length=0)
     loss.set_title(title)
-    error.set_xlabel("epoch (dotted: on the rows trained on; full: on the rows held out)")
+    error.set_xlabel("epoch (dotted: rows trained on; full: held out)")
     error.xaxis.get_major_locator().set_params(integer=True)
     if len(histories) > 1:
         error.legend()
@@ -158,7 +158,7 @@ def confusion(matrix: np.ndarray, title: str) -> Figure:
         Of the figure.
     """
     classes = len(matrix)
-    width = max(WIDTH, 0.42 * min(classes, COUNTED_CLASSES) + 1)
+    width = max(WIDTH, 0.4 * min(classes, COUNTED_CLASSES) + 0.6)
     figure = Figure(figsize=(width, width))
     axis = figure.subplots()
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
@@ -167,7 +167,7 @@ def confusion(matrix: np.ndarray, title: str) -> Figure:
     if classes <= COUNTED_CLASSES:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                axis.text(column, row, f"{count}", ha="center", va="center", fontsize=8)
+                axis.text(column, row, f"{count}", ha="center", va="center", fontsize=7.5)
         axis.set(xticks=range(classes), yticks=range(classes))
     axis.set(title=title, xlabel="said", ylabel="is")
     axis.grid(False)
@@ -175,28 +175,27 @@ def confusion(matrix: np.ndarray, title: str) -> Figure:
     return figure
 
 
-def reliability(bins: Mapping[str, Sequence[float]], title: str) -> Figure:
+def reliability(bins: pd.DataFrame, title: str) -> Figure:
     """Show how often the network is right by how sure it is, and how many rows are how sure.
 
     Parameters
     ----------
     bins
-        As `metrics.reliability` returns them.
+        A row a bin: `rows`, `confidence`, `accuracy`, and the interval's `low` and `high`.
     title
         Of the figure.
     """
-    rows = np.array(bins["rows"])
-    filled = rows > 0
-    confidence, accuracy = (100 * np.array(bins[key])[filled] for key in ("confidence", "accuracy"))
-    figure = Figure(figsize=(WIDTH, 5.4))
+    filled = bins[bins.rows > 0]
+    spread = 100 * np.array([filled.accuracy - filled.low, filled.high - filled.accuracy])
+    figure = Figure(figsize=(WIDTH, 4.6))
     axis, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axis.plot([0, 100], [0, 100], color=SOFT, lw=0.9, ls="--")
-    axis.plot(confidence, accuracy, marker="o", ms=4.5)
+    axis.errorbar(100 * filled.confidence, 100 * filled.accuracy, np.maximum(spread, 0), fmt="o", ms=4.5, lw=1.1)
     axis.set(title=title, ylabel="right, %", xlim=(0, 101), ylim=(-2, 102))
-    width = 100 / len(rows)
-    below.bar((np.arange(len(rows)) + 0.5) * width, rows, 0.8 * width)
+    width = 100 / len(bins)
+    below.bar((np.arange(len(bins)) + 0.5) * width, bins.rows, 0.8 * width)
     below.set_yscale("symlog", linthresh=1)
-    below.set(xlabel="how sure, % (dashed: as sure as right)", ylabel="rows")
+    below.set(xlabel="how sure, % (bars: 95 % intervals)", ylabel="rows")
     return figure
 
 
@@ -231,14 +230,14 @@ def _empty_axis(figure: Figure, title: str) -> Axes:
 def _tiles(images: np.ndarray, captions: Sequence[str], title: str, columns: int, look: dict[str, Any]) -> Figure:
     """Show images side by side in one system of coordinates, an image one wide."""
     height = images.shape[1] / images.shape[2]
-    step = height + 0.1 + 0.17 * columns / 5 * max(len(caption.splitlines()) for caption in captions)
+    step = height + 0.08 + 0.045 * columns * max(len(caption.splitlines()) for caption in captions)
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(WIDTH, (WIDTH - 0.2) / (1.08 * columns) * rows * step + 0.55))
+    figure = Figure(figsize=(WIDTH, (WIDTH - 0.2) / (1.08 * columns) * rows * step + 0.6))
     axis = _empty_axis(figure, title)
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(place, columns)
         x, y = 1.08 * column, row * step
         axis.imshow(image, extent=(x, x + 1, y + height, y), interpolation="none", **look)
-        axis.text(x + 0.5, y + height + 0.04, caption, ha="center", va="top", fontsize=8.5, linespacing=1.25)
+        axis.text(x + 0.5, y + height + 0.04, caption, ha="center", va="top", fontsize=8, linespacing=1.25)
     axis.set(xlim=(0, 1.08 * columns - 0.08), ylim=(rows * step, 0), aspect="equal")
     return figure
