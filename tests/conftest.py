@@ -79,18 +79,28 @@ class Workspace:
         """Return the bytes of a file."""
         return (self.path / name).read_bytes()
 
+    def copy(self, folder: Path) -> "Workspace":
+        """Copy everything to another folder, times and Snakemake's record included."""
+        shutil.copytree(self.path, folder)
+        return Workspace(folder)
 
-@pytest.fixture
-def make_workspace(tmp_path: Path, real_train: list[list[str]], real_test: list[list[str]]) -> Callable[..., Workspace]:
-    """Return a function that makes a workspace, with other config or other tables if wished."""
 
-    def make(
-        name: str = "workspace",
+@pytest.fixture(scope="session")
+def open_workspace() -> Callable[[Path], Workspace]:
+    """Return a function that gives the workspace in a folder."""
+    return Workspace
+
+
+@pytest.fixture(scope="session")
+def build_workspace(real_train: list[list[str]], real_test: list[list[str]]) -> Callable[..., Workspace]:
+    """Return a function that makes a workspace in a folder, with other config or other tables if wished."""
+
+    def build(
+        folder: Path,
         config: dict | None = None,
         train: list[list[str]] | None = None,
         test: list[list[str]] | None = None,
     ) -> Workspace:
-        folder = tmp_path / name
         folder.mkdir()
         for part in PARTS:
             source = ROOT / part
@@ -102,4 +112,10 @@ def make_workspace(tmp_path: Path, real_train: list[list[str]], real_test: list[
         workspace.configure(config or SMALL_CONFIG)
         return workspace
 
-    return make
+    return build
+
+
+@pytest.fixture
+def make_workspace(tmp_path: Path, build_workspace: Callable[..., Workspace]) -> Callable[..., Workspace]:
+    """Return a function that makes a named workspace for one test; see `build_workspace`."""
+    return lambda name="workspace", **contents: build_workspace(tmp_path / name, **contents)

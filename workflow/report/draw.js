@@ -57,8 +57,8 @@ function centredImage(strokes) {
   const ys = points.map((point) => point.y);
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   const size = Math.max(Math.max(...xs) - left, Math.max(...ys) - top);
-  // a dot stays a dot
-  const scale = Math.min((BOX - PEN) / size, BOX);
+  // a dot stays a dot: what is smaller than a tenth of the square is not made to fill the box
+  const scale = (BOX - PEN) / Math.max(size, 0.1);
   const placed = (dx, dy) => strokes.map((stroke) => stroke.map(({ x, y }) => ({
     x: (x - left) * scale + PEN / 2 + dx,
     y: (y - top) * scale + PEN / 2 + dy,

@@ -26,9 +26,7 @@ class Model(NamedTuple):
     weights: Path
 
 
-def figures(
-    models: Mapping[str, Model], shards: Sequence[Path], comparison: Path, outputs: Mapping[str, Path]
-) -> None:
+def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Path, outputs: Mapping[str, Path]) -> None:
     """Draw all models' curves and comparison, and the rest of the best model.
 
     Parameters
@@ -52,8 +50,12 @@ def figures(
     rows = len(data.id)
     curves = {model: [pd.read_csv(path) for path in files.histories] for model, files in models.items()}
     trained_on = rows - int(np.sum(validation.fold == 0))
+    members = sum(len(histories) for histories in curves.values())
     drawn = {
-        "learning": plots.learning_curves(curves, f"Loss and errors of each member by epoch\n{rows:,} rows in {max(1, 1 + int(validation.fold.max(initial=0)))} folds"),
+        "learning": plots.learning_curves(
+            curves,
+            f"Loss and errors by epoch\neach of {members} members, {rows:,} rows in all",
+        ),
         "augmentation": augmentation_figure(data, about["model"]["augment"], best),
         "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": confusion_figure(models[best].metrics, best),

@@ -100,7 +100,9 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         examples=example_pictures(inputs.test[0], submission.iloc[:, 1]) if network else [],
     )
     if len(text.encode()) > LARGEST_PAGE:
-        raise InputError(f"{page}: {len(text.encode()):,} bytes, more than a page may have; train fewer or smaller models")
+        raise InputError(
+            f"{page}: {len(text.encode()):,} bytes, more than a page may have; train fewer or smaller models"
+        )
     with replacing(page) as part:
         part.write_text(text, encoding="utf-8")
 

@@ -133,10 +133,14 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
             for side, style in (("train", {"lw": 0.8, "ls": ":"}), ("validation", {"lw": 1.2})):
                 wrong = 100 * (1 - history[f"{side}_accuracy"])
                 loss.plot(history.epoch, history[f"{side}_loss"], **look, **style)
-                error.plot(history.epoch, wrong, label=model if side == "validation" and i == 0 else None, **look, **style)
+                error.plot(
+                    history.epoch, wrong, label=model if side == "validation" and i == 0 else None, **look, **style
+                )
     for axis, name in ((loss, "cross-entropy"), (error, "errors, %")):
         axis.set_yscale("log", nonpositive="mask")
-        axis.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter())
+        axis.yaxis.set(
+            major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter()
+        )
         axis.set_ylabel(name)
         axis.tick_params(which="minor", length=0)
     loss.set_title(title)
