@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test lint bench why clean setup
+.PHONY: run test browser lint bench why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The kernel drops the lock on any death; whoever holds it knows that
@@ -21,8 +21,14 @@ run: setup
 	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
 	exec $(BIN)/snakemake --cores $(CORES) $(ARGS) 9>&9
 
-test: $(VENV)/dev
+test: $(VENV)/dev browser
 	$(BIN)/python -m pytest $(ARGS)
+
+# the page is tested in a real browser; as root on Debian it is installed here
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium (once)" && \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	{ echo "make test: the page is tested in Chromium; install it first (on Debian: apt-get install chromium)" >&2; exit 1; }
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -37,7 +43,7 @@ bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 why: setup
-	$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS)
+	$(BIN)/snakemake --dry-run --quiet host --cores $(CORES) $(ARGS)
 
 clean:
 	rm -rf results/* .snakemake
