@@ -132,7 +132,7 @@ def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(
     state.write_weights(large, tensors, {**about, "sizes": list(sizes)})
     page = finished.path / "large.html"
     settings = read_settings(yaml.safe_load(finished.read("config/config.yaml")), [])
-    report.report(inputs._replace(weights={**inputs.weights, "best": large}), page, settings)
+    report.report(inputs._replace(weights={**inputs.weights, "best": large}), page, settings, {"best": 1, "small": 1})
     assert 5_300_000 < page.stat().st_size <= 6_000_000
     opened = open_page(page=page)
     draw(opened, 0)

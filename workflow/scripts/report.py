@@ -42,7 +42,7 @@ class Inputs(NamedTuple):
     figures: Mapping[str, Path]
 
 
-def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
+def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str, int]) -> None:
     """Fill the template; every string that it shows is escaped.
 
     Parameters
@@ -53,6 +53,8 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         The HTML file to write.
     config
         The config that counted.
+    threads
+        By model, how many threads a member is to be trained with.
     """
     ranked = tables.read_comparison(inputs.comparison)
     best = next(model for model in ranked.model if model in inputs.metrics)
@@ -79,6 +81,7 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     )
     text = environment.get_template("report.html.j2").render(
         best=best,
+        threads=threads,
         about=about,
         comparison=ranked.astype(object).where(ranked.notna(), None).to_dict("records"),
         config=config,
@@ -130,7 +133,6 @@ def training_cost(histories: Sequence[Path]) -> dict[str, float]:
         # a history may hold only some of the epochs (log_every)
         "seconds": sum(float(member.seconds.mean() * member.epoch.max()) for member in members),
         "images_per_second": float(rows.images_per_second.median()),
-        "threads": int(rows.threads.max()),
     }
 
 
@@ -279,4 +281,4 @@ if __name__ == "__main__":
             predictions={model: predictions[i * shards : (i + 1) * shards] for i, model in enumerate(candidates)},
             figures={Path(path).stem: Path(path) for path in given.figures},
         )
-        report(inputs, Path(snakemake.output[0]), options["config"])
+        report(inputs, Path(snakemake.output[0]), options["config"], snakemake.params.threads)

@@ -89,7 +89,7 @@ def complete_row(
     validation = trainer.score(held_out) if len(held_out.labels) else (np.nan, np.nan)
     speed = {name: row.pop(name) for name in ("gradient_norm", "images_per_second", "seconds")}
     scores = {"validation_loss": validation[0], "validation_accuracy": validation[1]}
-    return row | scores | speed | {"threads": trainer.threads} | trainer.optimizer_columns()
+    return row | scores | speed | trainer.optimizer_columns()
 
 
 def progress_line(row: dict[str, float], block: Block, seconds_left: float) -> str:
