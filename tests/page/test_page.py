@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from settings import read_settings
 
+pytest_plugins = ["browsing"]  # fixtures; a conftest.py here would hide the shared one
 STROKES = {
     0: [[(0.5 + 0.2 * np.cos(angle), 0.5 + 0.32 * np.sin(angle)) for angle in np.linspace(-1.6, 4.7, 40)]],
     1: [[(0.53, 0.15), (0.5, 0.5), (0.47, 0.85)]],
