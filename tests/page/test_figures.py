@@ -103,9 +103,10 @@ def test_each_member_tells_each_epoch_in_one_line_with_the_time_left(drawn):
     assert sorted(told) == [(str(fold), str(epoch)) for fold in range(2) for epoch in range(1, 5)]
 
 
-def test_jobs_are_not_named_one_by_one(drawn):
+def test_jobs_are_not_named_one_by_one_and_nothing_warns(drawn):
     assert not re.search(r"^ +(input|output|jobid|reason):", drawn.said, re.MULTILINE)
     assert "Host:" not in drawn.said
+    assert "Warning" not in drawn.said
     assert re.search(r"^(\d+) of \1 steps \(100%\) done$", drawn.said, re.MULTILINE)
 
 

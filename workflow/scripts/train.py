@@ -64,7 +64,7 @@ def train(
         begin = state.read_state(previous[0])
         if begin.about != {"sizes": sizes, "options": options}:
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-        history = pd.read_csv(previous[1], float_precision="round_trip").to_dict("records")
+        history = pd.read_csv(previous[1]).to_dict("records")
     with threadpool_limits(threads):
         trainer = training.Trainer(begin, rows, data.shape, options, threads)
         began = time.perf_counter()
