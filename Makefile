@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-cluster soak lint bench bench-scale why clean setup
+.PHONY: run test browser test-cluster soak lint bench bench-scale why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
@@ -27,16 +27,23 @@ run: setup
 	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
 	exec $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-test: $(VENV)/dev
+test: $(VENV)/dev browser
 	$(BIN)/python -m pytest $(ARGS)
 
 # side by side, since these tests mostly wait for Slurm
 test-cluster: $(VENV)/cluster
 	@tests/cluster/slurm.sh start
 	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
+
 # killed 30 times over one run, and the CSV reader searched for five minutes
 soak: $(VENV)/dev
 	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_fuzz.py $(ARGS)
+
+# the page is tested in a real browser; as root on Debian it is installed here
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing chromium (once)" && \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	{ echo "make test: the page is tested in Chromium; install it first (on Debian: apt-get install chromium)" >&2; exit 1; }
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -54,7 +61,7 @@ bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 why: setup
-	@$(BIN)/snakemake --dry-run --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
+	@$(BIN)/snakemake --dry-run --quiet host --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
 	$(BIN)/python workflow/why.py <$(VENV)/why.txt
 
 clean:

@@ -58,7 +58,8 @@ class Workspace:
 
     def snakemake(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Run the real command; its output is in `stdout`, both streams together."""
-        command = [str(BIN / "snakemake"), "--cores", str(cores), *arguments]
+        # the default profile does not name the jobs; the tests want them named
+        command = [str(BIN / "snakemake"), "--cores", str(cores), "--quiet", "host", *arguments]
         result = subprocess.run(
             command,
             cwd=self.path,

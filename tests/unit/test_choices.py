@@ -61,7 +61,8 @@ def scored(label: list[int], right: list[bool], confidence: float) -> tables.Val
     predicted = np.array([k if hit else (k + 1) % 3 for k, hit in zip(label, right, strict=True)])
     probabilities = np.full((len(label), 3), (1 - confidence) / 2)
     probabilities[np.arange(len(label)), predicted] = confidence
-    return tables.Validation(np.array(label, np.uint8), predicted, probabilities)
+    fold = np.zeros(len(label), np.int16)
+    return tables.Validation(np.array(label, np.uint8), predicted, probabilities, fold)
 
 
 def test_models_are_ranked_by_accuracy_then_loss_then_name():
@@ -89,7 +90,7 @@ def test_models_are_ranked_by_accuracy_then_loss_then_name():
 
 
 def test_without_folds_the_figures_are_empty():
-    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)))
+    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0))
     table = compare.rank({"b": nothing, "a": nothing}, {"a": 1, "b": 2})
     assert table.model.tolist() == ["a", "b"]
     assert table.drop(columns=["model", "parameters"]).isna().all(axis=None)

@@ -219,7 +219,7 @@ def test_test_predictions_come_back_over_all_row_groups(tmp_path):
 
 def test_a_table_without_a_column_is_told(tmp_path):
     pq.write_table(pa.table({"id": [1], "label": [2]}), tmp_path / "x.parquet")
-    for read, missing in ((tables.read_folds, "fold"), (tables.read_validation, "predicted"),
+    for read, missing in ((tables.read_folds, "fold"), (tables.read_validation, "fold"),
                           (tables.read_predictions, "probabilities")):  # fmt: skip
         with pytest.raises(InputError, match=rf"x\.parquet: .*it has no column {missing}"):
             read(tmp_path / "x.parquet")

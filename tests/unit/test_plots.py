@@ -3,20 +3,45 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plain
 import pytest
 from ann import plots
 
 
-def test_the_grid_shows_every_image_with_its_title_in_rows_of_five():
+def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
     images, labels = plain.digits(7)
-    figure = plots.image_grid(images.reshape(-1, 28, 28), [str(label) for label in labels], "seven")
-    assert len(figure.axes) == 10
-    assert [axis.get_title() for axis in figure.axes[:7]] == [str(label) for label in labels]
-    for axis, image in zip(figure.axes, images, strict=False):
-        assert np.array_equal(axis.images[0].get_array(), image.reshape(28, 28))
-    assert not any(axis.axison for axis in figure.axes)
-    assert not any(axis.images for axis in figure.axes[7:])
+    axis = plots.image_grid(images.reshape(-1, 28, 28), [str(label) for label in labels], "seven", 255).axes[0]
+    assert axis.get_title(loc="left") == "seven"
+    assert [text.get_text() for text in axis.texts] == [str(label) for label in labels]
+    for shown, image, text in zip(axis.images, images, axis.texts, strict=True):
+        assert np.array_equal(shown.get_array(), image.reshape(28, 28))
+        left, right, bottom, _ = shown.get_extent()
+        assert left < text.get_position()[0] < right
+        assert bottom < text.get_position()[1] < bottom + 0.1
+    tops = [shown.get_extent()[3] for shown in axis.images]
+    assert tops[:5] == [0] * 5
+    assert tops[5] == tops[6] > 1
+    assert not axis.axison
+
+
+def test_units_are_shown_each_scaled_to_its_own_largest_weight():
+    tensor = np.array([[1.0, -4.0], [0.5, 2.0], [0.0, 0.0], [-1.0, 1.0]])
+    first, second = plots.weights(tensor, (2, 2), "two units").axes[0].images
+    assert first.get_array().tolist() == [[1, 0.5], [0, -1]]
+    assert second.get_array().tolist() == [[-1, 0.5], [0, 0.25]]
+    assert first.get_clim() == second.get_clim() == (-1, 1)
+
+
+def test_the_reliability_figure_leaves_empty_bins_out():
+    bins = pd.DataFrame(
+        {"rows": [0, 4], "confidence": [0, 0.9], "accuracy": [0, 0.75], "low": [0, 0.3], "high": [1, 0.95]}
+    )
+    above, below = plots.reliability(bins, "some rows").axes
+    points = above.containers[0].lines[0]
+    assert points.get_xydata().tolist() == [[90, 75]]
+    assert above.containers[0].lines[2][0].get_segments()[0].tolist() == [[90, 30], [90, 95]]
+    assert [bar.get_height() for bar in below.patches] == [0, 4]
 
 
 def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_the_true_class():
@@ -25,14 +50,14 @@ def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_
     shown = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axis.texts}
     assert shown == {(0, 0): "90", (0, 1): "10", (1, 1): "50"}
     assert axis.images[0].get_array().tolist() == [[0, 0.1, 0], [0, 0, 0], [0, 0, 0]]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true")
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("said", "is")
 
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_a_figure_saved_twice_has_the_same_bytes(count, tmp_path: Path):
     images = plain.digits(10)[0][:count].reshape(-1, 28, 28)
     for name in ("a.svg", "b.svg"):
-        plots.save(plots.image_grid(images, ["7"] * count, "some"), tmp_path / name)
+        plots.save(plots.image_grid(images, ["7"] * count, "some", 255), tmp_path / name)
     content = (tmp_path / "a.svg").read_bytes()
     assert content == (tmp_path / "b.svg").read_bytes()
     assert b"<svg" in content

@@ -102,9 +102,17 @@ def test_the_progress_line_shows_validation_where_there_is_one():
     block = train.Block("mlp", 2, 20, 40)
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
-    wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s"
-    assert train.progress_line(row, block).replace("98.92%", "98.92 %") == wanted
-    assert "training 99.00%" in train.progress_line(row | {"validation_accuracy": np.nan}, block).replace(" %", "%")
+    wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s · 1:05 left"
+    assert train.progress_line(row, block, 65.2) == wanted
+    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, block, 65.2)
+
+
+def test_progress_lines_align_and_tell_hours():
+    block = train.Block("mlp", 0, 20, 40)
+    row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
+           "images_per_second": 999.0}  # fmt: skip
+    wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · validation  8.92 % · 1.0k images/s · 2:00:05 left"
+    assert train.progress_line(row, block, 7205) == wanted
 
 
 def test_averaged_weights_are_exported_where_there_are_any(tmp_path):

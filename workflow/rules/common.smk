@@ -16,9 +16,7 @@ sys.path.insert(
 from digest import code_digest, file_identity
 from settings import read_settings
 
-SETTINGS = read_settings(
-    config, workflow.configfiles, workflow.config_settings.config
-)
+SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
@@ -64,7 +62,6 @@ CANDIDATES = (
     if SETTINGS["submission"]["from"] == "best"
     else SETTINGS["submission"]["from"]
 )
-FIGURES = ["learning", "confusion", "comparison"]
 
 
 wildcard_constraints:
@@ -95,6 +92,15 @@ def member_files(name, models=MODELS):
 
 def model_files(name, models=MODELS):
     return [f"results/models/{model}/{name}" for model in models]
+
+
+def prediction_files():
+    """Return what the submission is made of: models in order and shards within them."""
+    return [
+        f"results/predictions/{model}/{shard}.parquet"
+        for model in CANDIDATES
+        for shard in SHARDS["test"]
+    ]
 
 
 def previous_block(wildcards):

@@ -28,11 +28,7 @@ rule predict:
 
 rule submission:
     input:
-        predictions=[
-            f"results/predictions/{model}/{shard}.parquet"
-            for model in CANDIDATES
-            for shard in SHARDS["test"]
-        ],
+        predictions=prediction_files(),
         # a list of models is taken as it is: their ranking is not looked at
         comparison=(
             "results/comparison.csv"

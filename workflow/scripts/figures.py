@@ -1,59 +1,156 @@
-"""Histories, metrics and comparison -> the figures."""
+"""Histories, metrics, predictions, weights and images -> the figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from ann import plots, tables
+import pandas as pd
+from ann import InputError, augment, dataset, metrics, pictures, plots, state, tables
 from job import job, replacing
+from matplotlib.figure import Figure
+
+SIDE = 64  # pixels: larger images are shown smaller
+MISTAKES = 25
+UNITS = 40
+DISTORTIONS = 8
 
 
-def figures(
-    histories: Mapping[str, Sequence[Path]], metrics: Mapping[str, Path], comparison: Path, outputs: Mapping[str, Path]
-) -> None:
-    """Draw learning curves, the confusion matrix of the best model, and the comparison.
+class Model(NamedTuple):
+    """The files of a trained model: its members' histories, its scores, and one member's weights."""
+
+    histories: Sequence[Path]
+    metrics: Path
+    validation: Path
+    weights: Path
+
+
+def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Path, outputs: Mapping[str, Path]) -> None:
+    """Draw all models' curves and comparison, and the rest of the best model.
 
     Parameters
     ----------
-    histories
-        By model, the history of each member.
-    metrics
-        By model, its metrics.json.
+    models
+        By name, the files of each.
+    shards
+        The training rows.
     comparison
-        comparison.csv.
+        comparison.csv, best first.
     outputs
         By figure, the SVG file to write.
     """
     table = tables.read_comparison(comparison)
-    best = next(model for model in table.model if model in metrics)
-    scores = tables.read_json(metrics[best], ["train", "validation"])
-    score = scores["validation"] or scores["train"]
-    where = "out of fold" if scores["validation"] else "training rows"
-    curves = {
-        model: [tables.read_csv(path, ["epoch", "train_loss"]) for path in paths] for model, paths in histories.items()
-    }
-    matrix = np.array(score["confusion"])
+    best = next(model for model in table.model if model in models)
+    data = dataset.read_shards(shards)
+    validation = tables.read_validation(models[best].validation)
+    if len(validation.label) not in (0, len(data.id)):
+        raise InputError(f"{models[best].validation}: not of these training rows; delete it and run again to remake it")
+    tensors, about = state.read_weights(models[best].weights)
+    rows = len(data.id)
+    curves = {model: [tables.read_history(path) for path in files.histories] for model, files in models.items()}
+    trained_on = rows - int(np.sum(validation.fold == 0))
+    members = sum(len(histories) for histories in curves.values())
     drawn = {
-        "learning": plots.learning_curves(curves),
-        "confusion": plots.confusion(matrix, f"{best}, {where}, {score['rows']:,} rows"),
-        "comparison": plots.comparison(table, score["rows"]),
+        "learning": plots.learning_curves(
+            curves,
+            f"Loss and errors by epoch\neach of {members} members, {rows:,} rows in all",
+        ),
+        "augmentation": augmentation_figure(data, about["model"]["augment"], best),
+        "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
+        "confusion": confusion_figure(models[best].metrics, best),
+        "mistakes": mistakes_figure(data, validation, best),
+        "reliability": reliability_figure(validation, best),
+        "comparison": comparison_figure(table, len(validation.label)),
     }
     for name, figure in drawn.items():
         with replacing(outputs[name]) as part:
             plots.save(figure, part)
 
 
+def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
+    """Show what a model's `augment` options do to one image."""
+    if not augment.is_active(options):
+        return plots.sentence(
+            "It sees the images as they are: nothing in its augment section distorts them.",
+            f"What augmentation does\n{model}, {len(data.id):,} rows",
+        )
+    assert data.label is not None
+    row = int(data.label.argmax())
+    distorted = np.empty((DISTORTIONS, data.images.shape[1]), np.float32)
+    copies = np.repeat(data.images[row : row + 1], DISTORTIONS, axis=0)
+    augment.Distortion(data.shape, options).apply(copies, data.pixel_max, np.random.default_rng(0), distorted)
+    shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
+    images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
+    title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, 1 of {len(data.id):,} rows"
+    return plots.image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
+
+
+def weights_figure(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Figure:
+    """Show the units of the first layer with the largest weights."""
+    strongest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:UNITS]
+    title = f"What {len(strongest)} of {tensor.shape[1]} first units look at\n{title}"
+    return plots.weights(tensor[:, np.sort(strongest)], data.shape, title)
+
+
+def confusion_figure(scores: Path, model: str) -> Figure:
+    """Show a model's confusion matrix, out of fold where there are folds."""
+    content = tables.read_json(scores, ["train", "validation"])
+    score = content["validation"] or content["train"]
+    where = "out of fold" if content["validation"] else "on the rows trained on"
+    title = f"What is taken for what\n{model}, {where}, {score['rows']:,} rows"
+    return plots.confusion(np.array(score["confusion"]), title)
+
+
+def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model: str) -> Figure:
+    """Show the images that a model was surest about, and wrong."""
+    rows = len(validation.label)
+    title = f"The surest mistakes\n{model}, out of fold, {rows:,} rows"
+    worst = metrics.surest_mistakes(validation.probabilities, validation.label)[:MISTAKES]
+    if not len(worst):
+        reason = "It made no mistake." if rows else "No rows were held out (folds.count is 1)."
+        return plots.sentence(reason, title)
+    captions = [
+        f"says {validation.predicted[row]}, is {validation.label[row]}\n{validation.probabilities[row].max():.2%}"
+        for row in worst
+    ]
+    images = pictures.shrink(data.images[worst].reshape(-1, *data.shape), SIDE)
+    return plots.image_grid(images, captions, title, data.pixel_max)
+
+
+def reliability_figure(validation: tables.Validation, model: str) -> Figure:
+    """Show whether a model is as often right as it is sure."""
+    rows = len(validation.label)
+    title = f"As often right as it is sure?\n{model}, out of fold, {rows:,} rows"
+    if not rows:
+        return plots.sentence("No rows were held out (folds.count is 1).", title)
+    bins = pd.DataFrame(metrics.reliability(validation.probabilities, validation.label))
+    right = (bins.accuracy * bins.rows).round().astype(int)
+    bins[["low", "high"]] = [metrics.wilson_interval(*pair) for pair in zip(right, bins.rows, strict=True)]
+    return plots.reliability(bins, title)
+
+
+def comparison_figure(table: pd.DataFrame, rows: int) -> Figure:
+    """Show the models' accuracies side by side."""
+    title = f"Accuracy with its 95 % interval\nout of fold, {rows:,} rows"
+    if not rows:
+        return plots.sentence("No rows were held out (folds.count is 1).", title)
+    return plots.comparison(table, title)
+
+
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
     with job("figures", Path(snakemake.log[0])):
-        models = snakemake.params.options["models"]
-        paths = [Path(p) for p in snakemake.input.histories]
-        members = len(paths) // len(models)
-        figures(
-            {model: paths[i * members : (i + 1) * members] for i, model in enumerate(models)},
-            dict(zip(models, map(Path, snakemake.input.metrics), strict=True)),
-            Path(snakemake.input.comparison),
-            {name: Path(path) for name, path in snakemake.output.items()},
-        )
+        given, names = snakemake.input, snakemake.params.options["models"]
+        members = len(given.histories) // len(names)
+        files = {
+            name: Model(
+                [Path(p) for p in given.histories[i * members : (i + 1) * members]],
+                Path(given.metrics[i]),
+                Path(given.validations[i]),
+                Path(given.weights[i]),
+            )
+            for i, name in enumerate(names)
+        }
+        outputs = {name: Path(path) for name, path in snakemake.output.items()}
+        figures(files, [Path(p) for p in given.shards], Path(given.comparison), outputs)

@@ -8,6 +8,8 @@ import numpy as np
 from ann import dataset, plots
 from job import job, replacing
 
+SIDE = 64  # pixels: larger images are shown smaller
+
 
 def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None:
     """Draw some random training images.
@@ -25,9 +27,10 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     assert data.label is not None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
     images = dataset.read_images(shards, rows).reshape(-1, *data.shape)
-    titles = [str(label) for label in data.label[rows]]
+    captions = [str(label) for label in data.label[rows]]
+    title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
     with replacing(figure) as part:
-        plots.save(plots.image_grid(images, titles, f"{len(rows)} of {len(data.label):,} training images"), part)
+        plots.save(plots.image_grid(images, captions, title, data.pixel_max), part)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Train shards, folds and the block before -> a training state and its history."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,14 +68,16 @@ def train(
         begin = state.read_state(previous[0])
         if begin.about != {"sizes": sizes, "options": options}:
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-        history = tables.read_csv(previous[1], ["epoch", "train_loss"], float_precision="round_trip").to_dict("records")
+        history = tables.read_history(previous[1]).to_dict("records")
     with threadpool_limits(threads):
         trainer = training.Trainer(begin, rows, shape, options, threads)
+        began = time.perf_counter()
         for epoch in range(begin.epoch + 1, block.last_epoch + 1):
             row = trainer.run_epoch(block.epochs)
             if epoch == block.last_epoch or (epoch - 1) % options["log_every"] == 0:
                 history.append(complete_row(row, trainer, rows, held_out))
-                say(progress_line(history[-1], block))
+                pace = (time.perf_counter() - began) / (epoch - begin.epoch)
+                say(progress_line(history[-1], block, pace * (block.epochs - epoch)))
     with replacing(output[0]) as part:
         state.write_state(part, trainer.state())
     with replacing(output[1]) as part:
@@ -114,14 +117,26 @@ def complete_row(
     return row | scores | speed | trainer.optimizer_columns()
 
 
-def progress_line(row: dict[str, float], block: Block) -> str:
-    """Return what is told of an epoch."""
-    score = f"validation {row['validation_accuracy']:.2%}"
+def progress_line(row: dict[str, float], block: Block, seconds_left: float) -> str:
+    """Return what is told of an epoch; lines of members that train side by side align.
+
+    Parameters
+    ----------
+    row
+        Of the history.
+    block
+        Which member.
+    seconds_left
+        Until this member's last epoch, at the pace so far.
+    """
+    score = f"validation {100 * row['validation_accuracy']:5.2f} %"
     if np.isnan(row["validation_accuracy"]):
-        score = f"training {row['train_accuracy']:.2%}"
+        score = f"training {100 * row['train_accuracy']:5.2f} %"
+    minutes, seconds = divmod(round(seconds_left), 60)
+    left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
-        f"{block.model} fold {block.fold} · epoch {row['epoch']:.0f}/{block.epochs} · loss {row['train_loss']:.4f} · "
-        f"{score} · {row['images_per_second'] / 1000:.1f}k images/s"
+        f"{block.model} fold {block.fold} · epoch {row['epoch']:{len(str(block.epochs))}.0f}/{block.epochs} · "
+        f"loss {row['train_loss']:.4f} · {score} · {row['images_per_second'] / 1000:.1f}k images/s · {left} left"
     )
 
 

@@ -107,3 +107,9 @@ def paired_difference(correct: np.ndarray, best: np.ndarray) -> tuple[float, flo
     difference = (gained - lost) / n
     half = Z_95 * float(np.sqrt(gained + lost - (gained - lost) ** 2 / n)) / n
     return difference, difference - half, difference + half
+
+
+def surest_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the rows whose likeliest class is not the label, the surest first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]

@@ -1,6 +1,5 @@
 """Parquet files with a checksum of the whole, and one sentence for a damaged one.
 
-
 The format has checksums for pages alone: a flipped bit in a page's header or in the footer, where
 the names of columns and `pixel_max` are, would pass. So a checksum of all bytes lies in the gap
 before the footer, which other readers pass over.

@@ -1,5 +1,9 @@
-"""The figures, one function each, in one look; the same data give the same bytes."""
+"""The figures, one function each, in one look; the same data give the same bytes.
 
+Where the viewer asks for dark colours, a figure changes to them by itself.
+"""
+
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,76 +12,142 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
-# Okabe and Ito's palette, told apart with any kind of colour blindness
-PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"]
+# Okabe and Ito's palette, told apart with any kind of colour blindness; black and yellow are left
+# out, which would be lost on a dark or a white ground
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+PAPER, INK, SOFT, LINE = "#ffffff", "#24292f", "#5c6570", "#d5d9de"
+DARK = {PAPER: "#1b1e23", INK: "#e8e6e1", SOFT: "#a7aeb7", LINE: "#3b424b", PALETTE[0]: "#4aa3dc"}
+HEAT = LinearSegmentedColormap.from_list("heat", [PAPER, "#F2B75C"])
+BALANCE = LinearSegmentedColormap.from_list("balance", [PALETTE[1], PAPER, PALETTE[0]])
+WIDTH = 4.6  # inches: at this width the letters can still be read on a phone
+COUNTED_CLASSES = 30  # with more, the numbers in the confusion matrix could not be read
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnist-numpy",
     "svg.fonttype": "path",
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
+    "axes.titlepad": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.facecolor": PAPER,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "legend.frameon": False,
     "figure.constrained_layout.use": True,
-    "figure.facecolor": "white",
+    "figure.facecolor": PAPER,
 }
 mpl.rcParams.update(STYLE)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG without a date."""
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    """Write a figure as SVG, without a date, with its dark colours."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+    swaps = [
+        f'[style*="{kind}: {light.lower()}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    ]
+    # turning lightness and hue around keeps the colours of a bitmap and makes white black
+    swaps.append("image{filter:invert(.9) hue-rotate(180deg)}")
+    dark = f"@media (prefers-color-scheme:dark){{{''.join(swaps)}}}"
+    path.write_text(text.getvalue().replace("</style>", f"{dark}</style>", 1), encoding="utf-8")
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], title: str, columns: int = 5) -> Figure:
-    """Show images in rows of five, as in the notebook.
+def sentence(text: str, title: str) -> Figure:
+    """Say in words why there is nothing to draw."""
+    figure = Figure(figsize=(WIDTH, 1.3))
+    axis = _empty_axis(figure, title)
+    axis.text(0, 0.5, text, color=SOFT, va="center", wrap=True, transform=axis.transAxes)
+    return figure
+
+
+def image_grid(images: np.ndarray, captions: Sequence[str], title: str, pixel_max: float, columns: int = 5) -> Figure:
+    """Show images in rows of five, as in the notebook; ink is dark.
 
     Parameters
     ----------
     images
         Shape (count, height, width).
-    titles
-        One an image.
+    captions
+        One an image, of equally many lines; shown below it.
     title
         Of the whole figure.
+    pixel_max
+        The value of full ink.
+    columns
+        How many stand side by side.
     """
-    rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(1.3 * columns, 1.6 * rows + 0.4))
-    axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, image, text in zip(axes, images, titles, strict=False):
-        axis.imshow(image, cmap="gray", vmin=0)
-        axis.set_title(text, loc="center")
-    figure.suptitle(title)
-    return figure
+    return _tiles(images, captions, title, columns, {"cmap": "Greys", "vmin": 0, "vmax": pixel_max})
 
 
-def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+def weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
+    """Show what units of the first layer look at: blue pixels speak for a unit, orange ones against.
+
+    Parameters
+    ----------
+    tensor
+        Shape (pixels, units).
+    shape
+        Height and width of an image.
+    title
+        Of the figure.
+    """
+    largest = np.maximum(np.abs(tensor).max(axis=0), 1e-12)
+    pictures = (tensor / largest).T.reshape(-1, *shape)
+    return _tiles(pictures, [""] * len(pictures), title, 8, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
+
+
+def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str) -> Figure:
     """Show loss and error of all members of all models by epoch.
 
     Parameters
     ----------
     histories
         By model, the history of each member.
+    title
+        Of the figure.
     """
-    figure = Figure(figsize=(8, 3.4))
-    loss, error = figure.subplots(1, 2)
+    figure = Figure(figsize=(WIDTH, 4.9))
+    loss, error = figure.subplots(2, 1, sharex=True)
     for color, (model, members) in zip(np.resize(PALETTE, len(histories)), histories.items(), strict=True):
         for i, history in enumerate(members):
-            name = f"{model}, validation" if i == 0 else None
-            for axis, kind in ((loss, "loss"), (error, "accuracy")):
-                scores = {side: history[f"{side}_{kind}"] for side in ("train", "validation")}
-                if kind == "accuracy":
-                    scores = {side: 100 * (1 - score) for side, score in scores.items()}
-                axis.plot(history.epoch, scores["train"], color=color, lw=0.8, ls=":")
-                axis.plot(history.epoch, scores["validation"], color=color, lw=1.2, label=name)
-    for axis, title in ((loss, "cross-entropy"), (error, "errors, %")):
-        axis.set(title=f"{title} by epoch, each member (dotted: training)", xlabel="epoch", yscale="log")
-    error.legend(frameon=False)
+            look = {"color": color, "marker": "o", "ms": 2.5 if len(history) <= 40 else 0}
+            for side, style in (("train", {"lw": 0.8, "ls": ":"}), ("validation", {"lw": 1.2})):
+                wrong = 100 * (1 - history[f"{side}_accuracy"])
+                loss.plot(history.epoch, history[f"{side}_loss"], **look, **style)
+                error.plot(
+                    history.epoch, wrong, label=model if side == "validation" and i == 0 else None, **look, **style
+                )
+    for axis, name in ((loss, "cross-entropy"), (error, "errors, %")):
+        axis.set_yscale("log", nonpositive="mask")
+        axis.yaxis.set(
+            major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter()
+        )
+        axis.set_ylabel(name)
+        axis.tick_params(which="minor", length=0)
+    loss.set_title(title)
+    error.set_xlabel("epoch (dotted: rows trained on; full: held out)")
+    error.xaxis.get_major_locator().set_params(integer=True)
+    if len(histories) > 1:
+        error.legend()
     return figure
 
 
@@ -92,34 +162,86 @@ def confusion(matrix: np.ndarray, title: str) -> Figure:
         Of the figure.
     """
     classes = len(matrix)
-    figure = Figure(figsize=(0.45 * classes + 1.5, 0.42 * classes + 1.4))
+    width = max(WIDTH, 0.4 * min(classes, COUNTED_CLASSES) + 0.6)
+    figure = Figure(figsize=(width, width))
     axis = figure.subplots()
     shares = matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     errors = np.where(np.eye(classes, dtype=bool), 0, shares)
-    axis.imshow(errors, cmap="Oranges", vmin=0, vmax=max(errors.max(), 1e-9))
-    for (row, column), count in np.ndenumerate(matrix):
-        if count:
-            axis.text(column, row, f"{count}", ha="center", va="center", fontsize=7)
-    axis.set(title=title, xlabel="predicted", ylabel="true", xticks=range(classes), yticks=range(classes))
+    axis.imshow(errors, cmap=HEAT, vmin=0, vmax=max(errors.max(), 1e-9), interpolation="none")
+    if classes <= COUNTED_CLASSES:
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                axis.text(column, row, f"{count}", ha="center", va="center", fontsize=7.5)
+        axis.set(xticks=range(classes), yticks=range(classes))
+    axis.set(title=title, xlabel="said", ylabel="is")
+    axis.grid(False)
     axis.tick_params(length=0)
     return figure
 
 
-def comparison(table: pd.DataFrame, rows: int) -> Figure:
+def reliability(bins: pd.DataFrame, title: str) -> Figure:
+    """Show how often the network is right by how sure it is, and how many rows are how sure.
+
+    Parameters
+    ----------
+    bins
+        A row a bin: `rows`, `confidence`, `accuracy`, and the interval's `low` and `high`.
+    title
+        Of the figure.
+    """
+    filled = bins[bins.rows > 0]
+    spread = 100 * np.array([filled.accuracy - filled.low, filled.high - filled.accuracy])
+    figure = Figure(figsize=(WIDTH, 4.6))
+    axis, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    axis.plot([0, 100], [0, 100], color=SOFT, lw=0.9, ls="--")
+    axis.errorbar(100 * filled.confidence, 100 * filled.accuracy, np.maximum(spread, 0), fmt="o", ms=4.5, lw=1.1)
+    axis.set(title=title, ylabel="right, %", xlim=(0, 101), ylim=(-2, 102))
+    width = 100 / len(bins)
+    below.bar((np.arange(len(bins)) + 0.5) * width, bins.rows, 0.8 * width)
+    below.set_yscale("symlog", linthresh=1)
+    below.set(xlabel="how sure, % (bars: 95 % intervals)", ylabel="rows")
+    return figure
+
+
+def comparison(table: pd.DataFrame, title: str) -> Figure:
     """Show the accuracy of each model with its 95 % interval.
 
     Parameters
     ----------
     table
         comparison.csv.
-    rows
-        Number of rows the accuracy is over.
+    title
+        Of the figure.
     """
-    figure = Figure(figsize=(7, 0.32 * len(table) + 1.2))
+    figure = Figure(figsize=(WIDTH, 0.34 * len(table) + 1.2))
     axis = figure.subplots()
     places = np.arange(len(table))[::-1]
     spread = [100 * (table.accuracy - table.low), 100 * (table.high - table.accuracy)]
-    axis.errorbar(100 * table.accuracy, places, xerr=spread, fmt="o", capsize=3)
+    axis.errorbar(100 * table.accuracy, places, xerr=spread, fmt="o", ms=5, capsize=3)
     axis.set_yticks(places, table.model)
-    axis.set(title=f"out-of-fold accuracy on {rows:,} rows, 95 % interval", xlabel="%")
+    axis.set(title=title, xlabel="right, %", ylim=(-0.6, len(table) - 0.4))
+    axis.grid(False, axis="y")
+    return figure
+
+
+def _empty_axis(figure: Figure, title: str) -> Axes:
+    axis = figure.subplots()
+    axis.set_axis_off()
+    axis.set_title(title)
+    return axis
+
+
+def _tiles(images: np.ndarray, captions: Sequence[str], title: str, columns: int, look: dict[str, Any]) -> Figure:
+    """Show images side by side in one system of coordinates, an image one wide."""
+    height = images.shape[1] / images.shape[2]
+    step = height + 0.08 + 0.045 * columns * max(len(caption.splitlines()) for caption in captions)
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(WIDTH, (WIDTH - 0.2) / (1.08 * columns) * rows * step + 0.6))
+    axis = _empty_axis(figure, title)
+    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(place, columns)
+        x, y = 1.08 * column, row * step
+        axis.imshow(image, extent=(x, x + 1, y + height, y), interpolation="none", **look)
+        axis.text(x + 0.5, y + height + 0.04, caption, ha="center", va="top", fontsize=8, linespacing=1.25)
+    axis.set(xlim=(0, 1.08 * columns - 0.08), ylim=(rows * step, 0), aspect="equal")
     return figure

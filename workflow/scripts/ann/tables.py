@@ -56,6 +56,7 @@ class Validation(NamedTuple):
     label: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    fold: np.ndarray
 
 
 def write_validation(
@@ -87,8 +88,9 @@ def write_validation(
 
 def read_validation(path: Path) -> Validation:
     """Read what `write_validation` wrote; raises InputError where it is damaged."""
-    table = read_table(path, ["label", "predicted", "probabilities"])
-    return Validation(table["label"].to_numpy(), table["predicted"].to_numpy(), _matrix(table["probabilities"]))
+    table = read_table(path, ["label", "predicted", "probabilities", "fold"])
+    label, predicted, fold = (table[name].to_numpy() for name in ("label", "predicted", "fold"))
+    return Validation(label, predicted, _matrix(table["probabilities"]), fold)
 
 
 @contextlib.contextmanager
@@ -116,6 +118,11 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_comparison(path: Path) -> pd.DataFrame:
     """Return comparison.csv; a model may be called 1, or nan."""
     return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Return a member's history, every float to its last bit (pandas' default reads them so)."""
+    return read_csv(path, ["epoch", "train_loss"])
 
 
 def read_csv(path: Path, columns: Sequence[str], **how: Any) -> pd.DataFrame:

@@ -1,0 +1,118 @@
+"""The figures, Snakemake's own report of them, and what a run says on the terminal."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+CONFIG = {
+    "data": {"train": "data/train.csv", "test": "data/test.csv"},
+    "folds": {"count": 2},
+    "models": {"mlp": {"hidden": [16], "epochs": 4, "block": 2, "batch_size": 32, "augment": {"rotate": 20}}},
+}
+FIGURES = {
+    *("samples", "augmentation", "learning", "confusion"),
+    *("mistakes", "reliability", "weights", "comparison"),
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Any]) -> Any:
+    """A workspace after a run as a user starts it; `said` is what it told."""
+    workspace = build_workspace(tmp_path_factory.mktemp("figures") / "run", CONFIG)
+    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2"]
+    run = subprocess.run(command, cwd=workspace.path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert run.returncode == 0, run.stdout
+    workspace.said = run.stdout
+    return workspace
+
+
+def test_there_are_eight_figures_in_svg(drawn):
+    assert {path.stem for path in drawn.path.glob("results/figures/*")} == FIGURES
+    for name in FIGURES:
+        root = ElementTree.fromstring(drawn.read(f"results/figures/{name}.svg"))
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize(("name", "images"), [("samples", 10), ("augmentation", 9), ("mistakes", 25), ("weights", 16)])
+def test_bitmaps_stay_bitmaps(drawn, name: str, images: int):
+    assert drawn.read(f"results/figures/{name}.svg").count(b"data:image/png;base64") == images
+
+
+def test_the_augmentation_figure_shows_eight_different_distortions(drawn):
+    pictures = re.findall(rb"data:image/png;base64,[^\"]+", drawn.read("results/figures/augmentation.svg"))
+    assert len(set(pictures)) == 9
+
+
+def test_figures_change_to_dark_colours_by_themselves(drawn):
+    for name in FIGURES:
+        assert b"@media (prefers-color-scheme:dark)" in drawn.read(f"results/figures/{name}.svg")
+
+
+def test_the_same_data_give_the_same_bytes(drawn):
+    names = [f"results/figures/{name}.svg" for name in FIGURES]
+    before = {name: drawn.read(name) for name in [*names, "results/report.html"]}
+    drawn.snakemake("--forcerun", "samples", "figures", "report")
+    assert {name: drawn.read(name) for name in before} == before
+
+
+def test_snakemakes_own_report_has_every_figure_with_its_caption(drawn):
+    drawn.snakemake("--report", "snakemake.html")
+    page = drawn.read("snakemake.html").decode()
+    for name in FIGURES:
+        assert f"{name}.svg" in page
+        caption = (drawn.path / "workflow" / "report" / f"{name}.rst").read_text(encoding="utf-8")
+        assert caption.count(".") == 1, "a caption is one sentence"
+        assert caption.split("``")[0].strip()[:40] in page
+
+
+def test_a_template_counts_as_code_of_the_page_and_of_nothing_else(drawn):
+    style = drawn.path / "workflow" / "report" / "page.css"
+    text = style.read_text(encoding="utf-8")
+    style.write_text(text + "h1 { color: red; }\n", encoding="utf-8")
+    planned = drawn.snakemake("--dry-run").stdout
+    style.write_text(text, encoding="utf-8")
+    assert set(re.findall(r"^(?:local)?rule (\w+):", planned, re.MULTILINE)) == {"report", "all"}
+
+
+def test_without_folds_page_and_figures_say_that_nothing_was_held_out(tmp_path, build_workspace):
+    model = {"hidden": [], "epochs": 1, "block": 1}
+    workspace = build_workspace(tmp_path / "one", {**CONFIG, "folds": {"count": 1}, "models": {"mlp": model}})
+    workspace.snakemake()
+    page = workspace.read("results/report.html").decode()
+    assert "<strong>400</strong> images learned, none held out" in page
+    for name in ("mistakes", "reliability", "comparison", "augmentation"):
+        assert b"data:image/png" not in workspace.read(f"results/figures/{name}.svg")
+
+
+# --- The terminal -------------------------------------------------------------------------------
+
+
+def test_each_member_tells_each_epoch_in_one_line_with_the_time_left(drawn):
+    told = re.findall(
+        r"^mlp fold (\d) · epoch (\d)/4 · loss \d\.\d{4} · validation [ \d]\d\.\d\d % · "
+        r"\d+\.\dk images/s · \d+:\d\d left$",
+        drawn.said,
+        re.MULTILINE,
+    )
+    assert sorted(told) == [(str(fold), str(epoch)) for fold in range(2) for epoch in range(1, 5)]
+
+
+def test_jobs_are_not_named_one_by_one_and_nothing_warns(drawn):
+    assert not re.search(r"^ +(input|output|jobid|reason):", drawn.said, re.MULTILINE)
+    assert "Host:" not in drawn.said
+    assert "Warning" not in drawn.said
+    assert re.search(r"^(\d+) of \1 steps \(100%\) done$", drawn.said, re.MULTILINE)
+
+
+def test_a_run_ends_with_accuracy_submission_and_page(drawn):
+    lines = drawn.said.splitlines()
+    end = next(i for i, line in enumerate(lines) if line.startswith("accuracy"))
+    assert re.fullmatch(r"accuracy    \d+\.\d\d % out of fold \(95 % interval .*\), mlp", lines[end])
+    assert lines[end + 1 : end + 3] == ["submission  results/submission.csv", "page        results/report.html"]
+    assert [line.split(":")[0] for line in lines[end + 3 :]] == ["Complete log(s)", "Elapsed time"]

@@ -1,0 +1,257 @@
+"""The page, as a reader's browser shows it."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report
+import yaml
+from ann import dataset, network, state
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from settings import read_settings
+
+pytest_plugins = ["browsing"]  # fixtures; a conftest.py here would hide the shared one
+STROKES = {
+    0: [[(0.5 + 0.2 * np.cos(angle), 0.5 + 0.32 * np.sin(angle)) for angle in np.linspace(-1.6, 4.7, 40)]],
+    1: [[(0.53, 0.15), (0.5, 0.5), (0.47, 0.85)]],
+    7: [[(0.28, 0.22), (0.5, 0.2), (0.72, 0.21), (0.6, 0.45), (0.5, 0.65), (0.43, 0.88)]],
+}
+
+
+def draw(page: Page, digit: int) -> None:
+    frame = page.locator("#pad").bounding_box()
+    for stroke in STROKES[digit]:
+        places = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in stroke]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place, steps=2)
+        page.mouse.up()
+
+
+def page_inputs(results: Path) -> report.Inputs:
+    """Return the files that the rule gives the script."""
+
+    def of_models(name: str) -> dict[str, Path]:
+        return {model: results / "models" / model / name for model in ("best", "small")}
+
+    return report.Inputs(
+        quality=results / "data" / "quality.json",
+        comparison=results / "comparison.csv",
+        submission=results / "submission.csv",
+        metrics=of_models("metrics.json"),
+        validations=of_models("validation.parquet"),
+        weights=of_models("fold-0/weights.npz"),
+        histories={
+            "best": sorted(results.glob("models/best/*/*.csv")),
+            "small": sorted(results.glob("models/small/*/*.csv")),
+        },
+        train=[results / "data" / "train" / "train.parquet"],
+        test=[results / "data" / "test" / "test.parquet"],
+        predictions={model: [results / "predictions" / model / "test.parquet"] for model in ("best", "small")},
+        figures={path.stem: path for path in results.glob("figures/*.svg")},
+    )
+
+
+def shown_probabilities(page: Page) -> list[float]:
+    return [float(text.strip(": %")) for text in page.locator(".bars .unseen").all_text_contents()]
+
+
+def test_opens_from_disk_without_errors_and_without_network(open_page):
+    page = open_page()
+    draw(page, 1)
+    page.locator("[data-is='0'][data-said='0']").click()
+    assert page.faults == []
+
+
+def test_no_section_is_missing_and_every_figure_has_loaded(open_page):
+    page = open_page()
+    assert page.locator("h1").count() == 1
+    assert page.locator("h2").all_text_contents() == [
+        *("Draw a digit", "What was asked", "The data", "How good", "Where it errs", "How it learned"),
+        *("What it looks at", "The test set", "What it cost", "Do it again"),
+    ]
+    loaded = page.eval_on_selector_all(
+        "img", "images => images.map(i => i.complete && i.naturalWidth > 0 && i.alt !== '')"
+    )
+    assert all(loaded)
+    assert page.locator("figure.plot img").count() == 6
+    assert page.locator("#errors .tiles img").count() > report.WORST
+
+
+def test_shows_the_numbers_of_the_run(open_page, finished):
+    text = open_page().locator("body").inner_text()
+    scores = json.loads(finished.read("results/models/best/metrics.json"))["validation"]
+    assert f"{100 * scores['accuracy']:.2f} %" in text
+    low, high = scores["accuracy_interval"]
+    assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, over 10,000 images" in text
+    assert f"wrong on {10_000 - sum(np.diag(scores['confusion'])):,} of 10,000 images" in text
+
+
+def test_text_from_the_config_is_shown_and_not_run(open_page):
+    page = open_page()
+    page.locator("summary").click()
+    assert "throw new Error('not escaped')" in page.locator("#asked pre").inner_text()
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_sticks_out_sideways(open_page, width: int):
+    page = open_page(width)
+    page.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize(("width", "colors"), [(1440, "light"), (390, "dark")])
+def test_is_accessible(open_page, width: int, colors: str):
+    page = open_page(width, colors)
+    draw(page, 7)
+    violations = Axe().run(page).response["violations"]
+    found = {(v["id"], node["html"][:90]) for v in violations for node in v["nodes"] if v["impact"] != "minor"}
+    assert found == set()
+
+
+def test_prints_without_what_needs_a_screen(open_page):
+    page = open_page()
+    page.emulate_media(media="print")
+    assert not page.locator(".draw").is_visible()
+    assert not page.locator("nav").is_visible()
+    assert page.locator("#reproduce").is_visible()
+
+
+def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(finished, open_page):
+    sizes = (784, 1300, 733, 10)
+    vector = network.initialize(sizes, True, "he", [0], np.float32)
+    tensors = network.tensor_views(vector, sizes, True)
+    assert 1_980_000 < vector.size < 2_000_000
+    inputs = page_inputs(finished.path / "results")
+    _, about = state.read_weights(inputs.weights["best"])
+    large = finished.path / "large.npz"
+    state.write_weights(large, tensors, {**about, "sizes": list(sizes)})
+    page = finished.path / "large.html"
+    settings = read_settings(yaml.safe_load(finished.read("config/config.yaml")), [])
+    report.report(inputs._replace(weights={**inputs.weights, "best": large}), page, settings, {"best": 1, "small": 1})
+    assert 5_300_000 < page.stat().st_size <= 6_000_000
+    opened = open_page(page=page)
+    draw(opened, 0)
+    assert opened.faults == []
+    assert sum(shown_probabilities(opened)) == pytest.approx(100, abs=1)
+
+
+# --- Draw a digit -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_drawn_digit_is_recognized(open_page, digit: int):
+    page = open_page()
+    draw(page, digit)
+    assert page.locator("#said").inner_text().startswith(f"It says {digit},")
+    assert int(np.argmax(shown_probabilities(page))) == digit
+    assert sum(shown_probabilities(page)) == pytest.approx(100, abs=1)
+
+
+def test_a_finger_draws_as_well(open_page):
+    page = open_page(390, touch=True)
+    frame = page.locator("#pad").bounding_box()
+    places = [{"x": frame["x"] + x * frame["width"], "y": frame["y"] + y * frame["height"]} for x, y in STROKES[1][0]]
+    touch = page.context.new_cdp_session(page)
+    for kind, points in [("touchStart", places[:1]), *(("touchMove", [p]) for p in places), ("touchEnd", [])]:
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert page.locator("#said").inner_text().startswith("It says 1,")
+
+
+def test_where_and_how_large_it_is_drawn_does_not_matter(open_page):
+    page = open_page()
+    images = page.evaluate(
+        """strokes => [[1, 0], [0.3, 0.1], [0.5, 0.45]].map(([scale, shift]) => Array.from(centredImage(
+            strokes.map(stroke => stroke.map(({ x, y }) => ({ x: x * scale + shift, y: y * scale + shift }))))))""",
+        [[{"x": x, "y": y} for x, y in stroke] for stroke in STROKES[7]],
+    )
+    assert np.max(images[0]) > 0.9
+    assert np.abs(np.subtract(images, images[0])).max() < 0.1
+
+
+def test_the_drawing_is_centred_and_scaled_as_in_mnist(open_page):
+    page = open_page()
+    points = [[{"x": x, "y": y} for x, y in stroke] for stroke in STROKES[7]]
+    image = np.array(page.evaluate("strokes => Array.from(centredImage(strokes))", points)).reshape(28, 28)
+    rows, columns = np.mgrid[:28, :28] + 0.5
+    assert np.average(rows, weights=image) == pytest.approx(14, abs=0.1)
+    assert np.average(columns, weights=image) == pytest.approx(14, abs=0.1)
+    lit = np.flatnonzero(image.max(axis=1) > 0.02)
+    assert 19 <= lit[-1] - lit[0] + 1 <= 21
+    assert image.max() == pytest.approx(1, abs=0.01)
+
+
+def test_the_keyboard_clears_the_square_and_chooses_an_example(open_page):
+    page = open_page()
+    draw(page, 0)
+    page.locator("#clear").focus()
+    page.keyboard.press("Enter")
+    assert shown_probabilities(page) == [0] * 10
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert sum(shown_probabilities(page)) == pytest.approx(100, abs=1)
+
+
+def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, finished):
+    tensors, _ = state.read_weights(finished.path / "results/models/best/fold-0/weights.npz")
+    images = dataset.read_shards([finished.path / "results/data/test/test.parquet"]).images
+    assert len(images) == 1000
+    expected = network.predict(network.as_layers(tensors), images, 255)
+    computed = open_page().evaluate(
+        """encoded => {
+            const layers = readNetwork(JSON.parse(document.getElementById("network").textContent));
+            const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
+            return Array.from({ length: bytes.length / 784 }, (_, i) =>
+                classify(layers, Float32Array.from(bytes.subarray(784 * i, 784 * (i + 1)), pixel => pixel / 255)));
+        }""",
+        base64.b64encode(images.tobytes()).decode(),
+    )
+    assert np.abs(np.subtract(computed, expected)).max() < 1e-2
+    assert np.array_equal(np.argmax(computed, axis=1), expected.argmax(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "about", "reason"),
+    [
+        ((784, 2600, 10), {"shape": [28, 28], "classes": 10}, "2,067,010 weights"),
+        ((64, 16, 10), {"shape": [8, 8], "classes": 10}, "28 × 28"),
+        ((784, 16, 25), {"shape": [28, 28], "classes": 25}, "ten classes"),
+    ],
+)
+def test_the_square_is_left_out_with_a_reason_where_it_cannot_work(sizes, about, reason: str):
+    tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], np.float32), sizes, True)
+    embedded, left_out = report.embedded_network(tensors, {**about, "sizes": list(sizes)})
+    assert embedded is None
+    assert reason in left_out
+
+
+# --- The confusion matrix -----------------------------------------------------------------------
+
+
+def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, finished):
+    page = open_page()
+    matrix = json.loads(finished.read("results/models/best/metrics.json"))["validation"]["confusion"]
+    worst = max((matrix[i][j], i, j) for i in range(10) for j in range(10) if i != j)
+    for count, true, said in [worst, (matrix[3][3], 3, 3)]:
+        cell = page.locator(f"[data-is='{true}'][data-said='{said}']")
+        cell.click()
+        assert page.locator("#cell h4").inner_text().startswith(f"{count:,} images are {true}")
+        assert page.locator("[aria-pressed='true']").count() == 1
+        assert cell.get_attribute("aria-pressed") == "true"
+        alts = page.eval_on_selector_all("#cell img", "images => images.map(image => image.alt)")
+        assert len(alts) == min(count, report.RIGHT_IMAGES if true == said else report.IMAGES_A_CELL)
+        assert all(alt.endswith(f"is {true}, said {said}") for alt in alts)
+
+
+def test_every_cell_that_counts_images_can_be_opened_by_keyboard(open_page, finished):
+    page = open_page()
+    matrix = np.array(json.loads(finished.read("results/models/best/metrics.json"))["validation"]["confusion"])
+    assert page.locator(".confusion button").count() == np.count_nonzero(matrix)
+    page.locator("[data-is='0'][data-said='0']").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#cell h4").inner_text().startswith(f"{matrix[0, 0]:,} images are 0, and said to be.")

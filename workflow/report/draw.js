@@ -1,0 +1,183 @@
+// Draw a digit: the pen, the picture as the network sees it, and the network itself.
+"use strict";
+
+const SIDE = 28; // pixels of an image
+const BOX = 20; // MNIST's digits fill a box of this side
+const PEN = 2.3; // width of a stroke in the image, pixels
+const FINE = 10; // the drawing is made this much larger, then averaged down
+
+// --- The network ------------------------------------------------------------------------------
+
+// IEEE 754 half precision: 1 sign bit, 5 exponent bits, 10 fraction bits
+function halfToNumber(bits) {
+  const sign = bits >> 15 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function readNetwork(about) {
+  const bytes = Uint8Array.from(atob(about.weights), (letter) => letter.charCodeAt(0));
+  const halves = new DataView(bytes.buffer);
+  let place = 0;
+  const take = (count) => Float32Array.from({ length: count }, () => halfToNumber(halves.getUint16(2 * place++, true)));
+  return about.biases.map((hasBias, i) => {
+    const [inputs, outputs] = about.sizes.slice(i, i + 2);
+    const weight = take(inputs * outputs);
+    return { inputs, outputs, weight, bias: hasBias ? take(outputs) : new Float32Array(outputs) };
+  });
+}
+
+// Return the probability of each class; `pixels` run from 0 to 1.
+function classify(layers, pixels) {
+  let below = pixels;
+  layers.forEach((layer, i) => {
+    const above = Float32Array.from(layer.bias);
+    for (let input = 0; input < layer.inputs; input++) {
+      if (below[input] === 0) continue;
+      const row = input * layer.outputs;
+      for (let unit = 0; unit < layer.outputs; unit++) above[unit] += below[input] * layer.weight[row + unit];
+    }
+    if (i < layers.length - 1) above.forEach((value, unit) => { above[unit] = Math.max(0, value); });
+    below = above;
+  });
+  const largest = Math.max(...below);
+  const exponentials = Array.from(below, (logit) => Math.exp(logit - largest));
+  const sum = exponentials.reduce((a, b) => a + b);
+  return exponentials.map((value) => value / sum);
+}
+
+// --- The picture ------------------------------------------------------------------------------
+
+// Return strokes as MNIST's images are made: scaled to a box of 20 pixels, the centre of mass in the middle.
+function centredImage(strokes) {
+  const points = strokes.flat();
+  const xs = points.map((point) => point.x);
+  const ys = points.map((point) => point.y);
+  const [left, top] = [Math.min(...xs), Math.min(...ys)];
+  const size = Math.max(Math.max(...xs) - left, Math.max(...ys) - top);
+  // a dot stays a dot: what is smaller than a tenth of the square is not made to fill the box
+  const scale = (BOX - PEN) / Math.max(size, 0.1);
+  const placed = (dx, dy) => strokes.map((stroke) => stroke.map(({ x, y }) => ({
+    x: (x - left) * scale + PEN / 2 + dx,
+    y: (y - top) * scale + PEN / 2 + dy,
+  })));
+  const ink = rasterize(placed(0, 0));
+  let [mass, massX, massY] = [0, 0, 0];
+  ink.forEach((value, i) => {
+    mass += value;
+    massX += value * ((i % SIDE) + 0.5);
+    massY += value * (Math.floor(i / SIDE) + 0.5);
+  });
+  return rasterize(placed(SIDE / 2 - massX / mass, SIDE / 2 - massY / mass));
+}
+
+// Return strokes in image coordinates as pixels from 0 to 1, each the mean of a fine square.
+function rasterize(strokes) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = SIDE * FINE;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  drawStrokes(context, strokes, FINE, PEN * FINE, "#fff");
+  const fine = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const image = new Float32Array(SIDE * SIDE);
+  for (let i = 0; i < canvas.width * canvas.height; i++) {
+    const row = Math.floor(i / canvas.width / FINE);
+    const column = Math.floor((i % canvas.width) / FINE);
+    image[row * SIDE + column] += fine[4 * i + 3] / 255 / FINE ** 2;
+  }
+  return image;
+}
+
+function drawStrokes(context, strokes, scale, width, color) {
+  Object.assign(context, { lineWidth: width, lineCap: "round", lineJoin: "round", strokeStyle: color });
+  for (const stroke of strokes) {
+    context.beginPath();
+    context.moveTo(stroke[0].x * scale, stroke[0].y * scale);
+    for (const point of stroke) context.lineTo(point.x * scale, point.y * scale);
+    context.stroke();
+  }
+}
+
+// --- The square -------------------------------------------------------------------------------
+
+function startDrawing() {
+  const layers = readNetwork(JSON.parse(document.getElementById("network").textContent));
+  const pad = document.getElementById("pad");
+  const context = pad.getContext("2d");
+  const bars = Array.from(document.querySelectorAll(".bars li"));
+  const said = document.getElementById("said");
+  let strokes = [];
+  let drawing = false;
+
+  // strokes are kept in shares of the square, so that its size on the screen does not matter
+  const place = (event) => {
+    const frame = pad.getBoundingClientRect();
+    return { x: (event.clientX - frame.left) / frame.width, y: (event.clientY - frame.top) / frame.height };
+  };
+
+  function repaint() {
+    context.clearRect(0, 0, pad.width, pad.height);
+    if (strokes.length) return drawStrokes(context, strokes, pad.width, pad.width / 14, getComputedStyle(pad).color);
+    Object.assign(context, { font: `${pad.width / 13}px system-ui, sans-serif`, textAlign: "center", fillStyle: getComputedStyle(pad).color });
+    context.fillText("draw here", pad.width / 2, pad.height / 2);
+  }
+
+  function show(image) {
+    const seen = document.getElementById("seen").getContext("2d");
+    const picture = seen.createImageData(SIDE, SIDE);
+    image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));
+    seen.putImageData(picture, 0, 0);
+    const probabilities = image.some((value) => value > 0) ? classify(layers, image) : null;
+    const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+    bars.forEach((bar, digit) => {
+      const share = probabilities ? probabilities[digit] : 0;
+      bar.querySelector(".fill").style.height = `${100 * share}%`;
+      bar.querySelector(".unseen").textContent = `: ${(100 * share).toFixed(1)} %`;
+      bar.classList.toggle("top", digit === best);
+    });
+    said.textContent = probabilities
+      ? `It says ${best}, and is ${(100 * probabilities[best]).toFixed(1)} % sure.`
+      : "It says what it sees as you draw.";
+  }
+
+  function clear() {
+    strokes = [];
+    drawing = false;
+    repaint();
+    show(new Float32Array(SIDE * SIDE));
+  }
+
+  pad.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    pad.setPointerCapture(event.pointerId);
+    drawing = true;
+    strokes.push([place(event)]);
+    repaint();
+    show(centredImage(strokes));
+  });
+  pad.addEventListener("pointermove", (event) => {
+    if (!drawing) return;
+    const passed = event.getCoalescedEvents?.() ?? [];
+    strokes.at(-1).push(...(passed.length ? passed : [event]).map(place));
+    repaint();
+    show(centredImage(strokes));
+  });
+  for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { drawing = false; });
+  document.getElementById("clear").addEventListener("click", clear);
+
+  for (const button of document.querySelectorAll(".examples button")) {
+    button.addEventListener("click", () => {
+      clear();
+      const canvas = document.createElement("canvas");
+      canvas.width = canvas.height = SIDE;
+      const copy = canvas.getContext("2d");
+      copy.drawImage(button.querySelector("img"), 0, 0);
+      const data = copy.getImageData(0, 0, SIDE, SIDE).data;
+      show(Float32Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i] / 255));
+    });
+  }
+  clear();
+}
+
+if (document.getElementById("network")) startDrawing();
