@@ -120,3 +120,31 @@ def build_workspace(real_train: list[list[str]], real_test: list[list[str]]) -> 
 def make_workspace(tmp_path: Path, build_workspace: Callable[..., Workspace]) -> Callable[..., Workspace]:
     """Return a function that makes a named workspace for one test; see `build_workspace`."""
     return lambda name="workspace", **contents: build_workspace(tmp_path / name, **contents)
+
+
+@pytest.fixture
+def furnish(tmp_path: Path, build_workspace: Callable[..., Workspace]) -> Callable[..., Workspace]:
+    """Return a function that makes a workspace in which `make run` finds its environment set up."""
+
+    def build(name: str, config: dict) -> Workspace:
+        workspace = build_workspace(tmp_path / name, config)
+        (workspace.path / ".venv").mkdir()
+        (workspace.path / ".venv" / "bin").symlink_to(BIN)
+        (workspace.path / ".venv" / "ready").touch()
+        return workspace
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Workspace]) -> Workspace:
+    """A workspace after an undisturbed run; copy it before spoiling it."""
+    workspace = build_workspace(tmp_path_factory.mktemp("finished") / "workspace")
+    workspace.snakemake()
+    return workspace
+
+
+@pytest.fixture
+def spoilable(finished: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the finished workspace."""
+    return finished.copy(tmp_path / "workspace")
