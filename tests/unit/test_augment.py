@@ -200,3 +200,11 @@ def test_views_are_spread_evenly(count):
         # each eighth of each axis has its share
         for axis in points.T:
             assert np.histogram(axis, 8, (-1, 1))[0].min() >= 5
+
+
+def test_the_mean_does_not_depend_on_the_number_of_threads():
+    generator = np.random.default_rng(5)
+    members = [network.as_layers({"weight_0": generator.normal(size=(49, 7)).astype(np.float32)}) for _ in range(2)]
+    images = generator.integers(0, 256, (2500, 49), dtype=np.uint8)
+    one, three = (ensemble.mean_probabilities(members, images, 255, threads) for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)

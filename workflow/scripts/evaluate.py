@@ -17,6 +17,7 @@ def evaluate(
     validation: Path,
     report: Path,
     options: dict[str, Any],
+    threads: int = 1,
 ) -> None:
     """Predict every row with the member that was not trained on it, and count.
 
@@ -30,6 +31,8 @@ def evaluate(
         The Parquet and the JSON file to write.
     options
         `predict` of the model and `classes`.
+    threads
+        How many predict.
     """
     data = dataset.read_shards(shards)
     assert data.label is not None
@@ -40,11 +43,12 @@ def evaluate(
     for number, path in enumerate(weights):
         tensors, _ = state.read_weights(path)
         mine, held_out = fold != number, fold == number
-        plain = network.predict(network.as_layers(tensors), data.images[mine], data.pixel_max)
+        plain = ensemble.mean_probabilities([network.as_layers(tensors)], data.images[mine], data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))
         if held_out.any():
             networks = ensemble.member_networks(tensors, views)
-            out_of_fold[held_out] = ensemble.mean_probabilities(networks, data.images[held_out], data.pixel_max)
+            images = data.images[held_out]
+            out_of_fold[held_out] = ensemble.mean_probabilities(networks, images, data.pixel_max, threads)
     rows = np.flatnonzero(fold >= 0)
     probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
     content = {
@@ -59,7 +63,7 @@ def evaluate(
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(f"evaluate {snakemake.wildcards.model}", Path(snakemake.log[0])), threadpool_limits(snakemake.threads):
+    with job(f"evaluate {snakemake.wildcards.model}", Path(snakemake.log[0])), threadpool_limits(1):
         evaluate(
             [Path(p) for p in snakemake.input.weights],
             [Path(p) for p in snakemake.input.shards],
@@ -67,4 +71,5 @@ if __name__ == "__main__":
             Path(snakemake.output.validation),
             Path(snakemake.output.metrics),
             snakemake.params.options,
+            snakemake.threads,
         )

@@ -9,7 +9,7 @@ from job import job, replacing
 from threadpoolctl import threadpool_limits
 
 
-def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: dict[str, Any]) -> None:
+def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: dict[str, Any], threads: int = 1) -> None:
     """Predict a test shard with the mean over the members, one row group at a time.
 
     Parameters
@@ -22,23 +22,26 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
         The Parquet file to write.
     options
         `predict` of the model and `classes`.
+    threads
+        How many predict.
     """
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
     views = ensemble.view_matrices(shape, options["predict"])
     networks = [layers for path in weights for layers in ensemble.member_networks(state.read_weights(path)[0], views)]
     with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
-            tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max))
+            tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max, threads))
 
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
     name = f"predict {snakemake.wildcards.model} {snakemake.wildcards.shard}"
-    with job(name, Path(snakemake.log[0])), threadpool_limits(snakemake.threads):
+    with job(name, Path(snakemake.log[0])), threadpool_limits(1):
         predict(
             [Path(p) for p in snakemake.input.weights],
             Path(snakemake.input.shard),
             Path(snakemake.output[0]),
             snakemake.params.options,
+            snakemake.threads,
         )

@@ -6,6 +6,7 @@ into the first layer's weights: a view costs one more forward pass and nothing e
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,13 @@ def member_networks(tensors: dict[str, np.ndarray], views: Sequence[np.ndarray |
     ]
 
 
-def mean_probabilities(networks: Sequence[list[Layer]], images: np.ndarray, pixel_max: int) -> np.ndarray:
+def mean_probabilities(
+    networks: Sequence[list[Layer]], images: np.ndarray, pixel_max: int, threads: int = 1
+) -> np.ndarray:
     """Return the mean of the networks' class probabilities.
+
+    Every chunk of rows is one thread's, so that with a single-threaded BLAS the result does not
+    depend on the number of threads.
 
     Parameters
     ----------
@@ -84,13 +90,22 @@ def mean_probabilities(networks: Sequence[list[Layer]], images: np.ndarray, pixe
         uint8, shape (rows, pixels).
     pixel_max
         The pixel value that stands for 1.0.
+    threads
+        How many chunks of rows are predicted at once.
 
     Returns
     -------
     ndarray
         float64, shape (rows, classes).
     """
-    total = np.zeros((len(images), networks[0][-1].weight.shape[1]))
-    for layers in networks:
-        total += network.predict(layers, images, pixel_max)
-    return total / len(networks)
+    mean = np.zeros((len(images), networks[0][-1].weight.shape[1]))
+
+    def fill(first: int) -> None:
+        rows = slice(first, first + network.PREDICT_ROWS)
+        for layers in networks:
+            mean[rows] += network.predict(layers, images[rows], pixel_max)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(0, len(images), network.PREDICT_ROWS)))
+    mean /= len(networks)
+    return mean
