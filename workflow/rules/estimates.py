@@ -72,8 +72,8 @@ def training_bytes(model: Mapping[str, Any], sizes: list[int], threads: int) -> 
     # parameters, two moments and averages, twice; then a gradient a thread, and one being written
     fixed = (9 + threads) * number * parameter_count(sizes)
     batch_row = number * (sizes[0] + 2 * sum(sizes[1:])) + sizes[0]
-    # all pixels as read, then those of the rows trained on and of those held out
-    a_row = 2 * sizes[0] + 64
+    # all pixels as read, those of the rows trained on, and those of the rows held out twice when they are scored
+    a_row = 5 * sizes[0] // 2 + 128
     if model["batch_size"] == "full":
         return fixed, a_row + batch_row
     return fixed + model["batch_size"] * batch_row, a_row

@@ -11,7 +11,7 @@ from ann import InputError, dataset, state, tables, training
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
-BASE_BYTES = 150e6  # Python with its libraries, before anything is read
+BASE_BYTES = 200e6  # Python with its libraries, before anything is read
 
 
 class Block(NamedTuple):
