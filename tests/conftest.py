@@ -59,7 +59,7 @@ class Workspace:
     def snakemake(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Run the real command; its output is in `stdout`, both streams together."""
         # the default profile does not name the jobs; the tests want them named
-        command = [str(BIN / "snakemake"), "--cores", str(cores), "--quiet", "host", *arguments]
+        command = [str(BIN / "snakemake"), "--quiet", "host", "--cores", str(cores), *arguments]
         result = subprocess.run(
             command,
             cwd=self.path,

@@ -71,7 +71,16 @@ class SlurmRun:
     def __init__(self, workspace: Workspace, *arguments: str, partition: str = "main") -> None:
         self.workspace = workspace
         self.output = workspace.path.with_suffix(".txt")
-        command = [str(SNAKEMAKE), "--profile", "profiles/slurm", *QUICK, *arguments, "--default-resources"]
+        command = [
+            str(SNAKEMAKE),
+            "--quiet",
+            "host",
+            "--profile",
+            "profiles/slurm",
+            *QUICK,
+            *arguments,
+            "--default-resources",
+        ]
         with open(self.output, "w") as output:
             self.process = subprocess.Popen(
                 [*command, f"slurm_partition={partition}", "mem_mb=1000", "runtime=10"],
