@@ -38,7 +38,7 @@ def find_shards(paths, key):
                 name = name.removesuffix(suffix)
             if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
                 raise WorkflowError(
-                    f"{key}: {path!r} cannot name a result (it is empty, or has {, }, <, > or a line break); rename it"
+                    f"{key}: {path!r} cannot name a result (it is empty, or has braces, < or > or a line break); rename it"
                 )
             if os.path.realpath(path) in map(os.path.realpath, shards.values()):
                 raise WorkflowError(
