@@ -36,9 +36,9 @@ def find_shards(paths, key):
             name = Path(path).name
             for suffix in SUFFIXES:
                 name = name.removesuffix(suffix)
-            if not re.fullmatch(r"[^{}\x00-\x1f\x7f]+", name):
+            if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
                 raise WorkflowError(
-                    f"{key}: {path!r} cannot name a result (it is empty or has braces or line breaks); rename it"
+                    f"{key}: {path!r} cannot name a result (it is empty, or has braces, < or > or a line break); rename it"
                 )
             if os.path.realpath(path) in map(os.path.realpath, shards.values()):
                 raise WorkflowError(

@@ -96,10 +96,12 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         types[layout.label], allowed[layout.label] = pa.uint8(), Allowed(range(layout.classes), "data.classes")
     if layout.id is not None:
         types[layout.id], allowed[layout.id] = pa.int64(), Allowed(INT64, "64 bits")
-    rows = 0
+    rows, reason = 0, ""
     try:
-        with open_table(path) as stream:
-            reader = pa.csv.open_csv(
+        # closed before anything is told: a reader at work would end the interpreter's exit in an abort
+        with (
+            open_table(path) as stream,
+            pa.csv.open_csv(
                 stream,
                 read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE),
                 # a line break in a cell of some other column must not depend on where a block ends
@@ -107,18 +109,22 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
                 convert_options=pa.csv.ConvertOptions(
                     column_types=types, include_columns=[*named, *pixels], null_values=[]
                 ),
-            )
+            ) as reader,
+        ):
             for table in reader:
                 batch = as_batch(table, len(named), layout)
                 if not within_range(batch, layout):
-                    refuse(path, header, allowed, "a value is out of range")
+                    reason = "a value is out of range"
+                    break
                 rows += table.num_rows
                 if table.num_rows:
                     yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        refuse(path, header, allowed, str(error))
+        reason = str(error)
     except BROKEN as error:
         raise broken(path, error) from error
+    if reason:
+        refuse(path, header, allowed, reason)
     if rows == 0:
         raise InputError(f"{path}: only a header, no rows; fetch the file again")
 
