@@ -1,6 +1,7 @@
 """What the tests share: a small real data set, and a copy of the workflow to run on it."""
 
 import csv
+import fcntl
 import io
 import os
 import shutil
@@ -87,12 +88,6 @@ class Workspace:
 
 
 @pytest.fixture(scope="session")
-def open_workspace() -> Callable[[Path], Workspace]:
-    """Return a function that gives the workspace in a folder."""
-    return Workspace
-
-
-@pytest.fixture(scope="session")
 def build_workspace(real_train: list[list[str]], real_test: list[list[str]]) -> Callable[..., Workspace]:
     """Return a function that makes a workspace in a folder, with other config or other tables if wished."""
 
@@ -137,14 +132,30 @@ def furnish(tmp_path: Path, build_workspace: Callable[..., Workspace]) -> Callab
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Workspace]) -> Workspace:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Workspace]:
+    """Return a function that fills a workspace once, by whichever of pytest's processes comes first."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def fill(name: str, make: Callable[[Path], None]) -> Workspace:
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / f"{name}.done").exists():
+                make(shared / name)
+                (shared / f"{name}.done").touch()
+        return Workspace(shared / name)
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def undisturbed(once: Callable[..., Workspace], build_workspace: Callable[..., Workspace]) -> Workspace:
     """A workspace after an undisturbed run; copy it before spoiling it."""
-    workspace = build_workspace(tmp_path_factory.mktemp("finished") / "workspace")
-    workspace.snakemake()
-    return workspace
+    return once("undisturbed", lambda folder: build_workspace(folder).snakemake())
 
 
 @pytest.fixture
-def spoilable(finished: Workspace, tmp_path: Path) -> Workspace:
+def spoilable(undisturbed: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the finished workspace."""
-    return finished.copy(tmp_path / "workspace")
+    return undisturbed.copy(tmp_path / "workspace")

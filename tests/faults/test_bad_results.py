@@ -38,8 +38,8 @@ def plain(value):
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_no_flipped_bit_alters_what_is_read(name, finished, tmp_path):
-    good = (finished.path / "results" / name).read_bytes()
+def test_no_flipped_bit_alters_what_is_read(name, undisturbed, tmp_path):
+    good = (undisturbed.path / "results" / name).read_bytes()
     read, path = READERS[name], tmp_path / Path(name).name
     path.write_bytes(good)
     expected = plain(read(path))
@@ -60,8 +60,8 @@ def test_no_flipped_bit_alters_what_is_read(name, finished, tmp_path):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_cut_short_or_of_another_kind_is_refused_by_name(name, finished, tmp_path):
-    good = (finished.path / "results" / name).read_bytes()
+def test_a_file_cut_short_or_of_another_kind_is_refused_by_name(name, undisturbed, tmp_path):
+    good = (undisturbed.path / "results" / name).read_bytes()
     path = tmp_path / Path(name).name
     others = [
         b"",
@@ -100,15 +100,15 @@ def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch
     assert not (tmp_path / "unpickled").exists()
 
 
-def test_a_parquet_file_of_another_program_is_refused(finished, tmp_path):
-    shard = finished.path / "results/data/train/train.parquet"
+def test_a_parquet_file_of_another_program_is_refused(undisturbed, tmp_path):
+    shard = undisturbed.path / "results/data/train/train.parquet"
     pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
     with pytest.raises(InputError, match="it has no checksum; delete it and run again"):
         dataset.read_shards([tmp_path / "train.parquet"])
 
 
-def test_other_programs_read_our_parquet_files(finished):
-    table = pq.read_table(finished.path / "results/data/train/train.parquet")
+def test_other_programs_read_our_parquet_files(undisturbed):
+    table = pq.read_table(undisturbed.path / "results/data/train/train.parquet")
     assert table.num_rows == 400
     assert isinstance(table.schema.field("image").type, pa.FixedShapeTensorType)
 

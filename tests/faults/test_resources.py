@@ -84,8 +84,8 @@ with job("export", Path("log")), replacing(Path("result")) as part:
 """
 
 
-def test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(finished, tmp_path):
-    scripts = str(finished.path / "workflow" / "scripts")
+def test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(undisturbed, tmp_path):
+    scripts = str(undisturbed.path / "workflow" / "scripts")
     (tmp_path / "here").mkdir()
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, scripts], cwd=tmp_path / "here", capture_output=True, text=True
