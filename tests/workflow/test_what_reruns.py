@@ -230,14 +230,14 @@ def test_the_number_of_cores_reruns_nothing(finished):
 
 
 @pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile], ids=["with their times", "with new times"])
-def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, finished, open_workspace, tmp_path):
+def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, finished, tmp_path):
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (["init", "--quiet"], ["add", "--all", "--force", "."], ["commit", "--quiet", "-m", "all"]):
         subprocess.run(["git", *identity, *command], cwd=finished.path, check=True)
     subprocess.run(["git", "rm", "-r", "--cached", "--quiet", "results", ".snakemake"], cwd=finished.path, check=True)
     subprocess.run(["git", *identity, "commit", "--quiet", "-m", "no results"], cwd=finished.path, check=True)
     subprocess.run(["git", "clone", "--quiet", finished.path, tmp_path / "clone"], check=True)
-    clone = open_workspace(tmp_path / "clone")
+    clone = type(finished)(tmp_path / "clone")
     for folder in ("results", ".snakemake"):
         shutil.rmtree(clone.path / folder, ignore_errors=True)
         shutil.copytree(finished.path / folder, clone.path / folder, copy_function=copy)
