@@ -30,7 +30,7 @@ ARGUMENTS = (
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Any]) -> Any:
+def page_run(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Any]) -> Any:
     """A workspace after `snakemake`: 10,000 real training rows, 1,000 real test rows."""
     train, test = first_rows("train", 10_000), first_rows("test", 1000)
     train[0][0] = HOSTILE
@@ -59,7 +59,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(finished: Any, browser: Browser) -> Iterator[Callable[..., Page]]:
+def open_page(page_run: Any, browser: Browser) -> Iterator[Callable[..., Page]]:
     """Return a function that opens the page from disk, at some width and in some colours."""
     pages: list[Page] = []
 
@@ -70,7 +70,7 @@ def open_page(finished: Any, browser: Browser) -> Iterator[Callable[..., Page]]:
         new.on("pageerror", lambda error: new.faults.append(str(error)))
         new.on("request", lambda request: new.faults.append(request.url) if _needs_network(request.url) else None)
         pages.append(new)
-        new.goto((page or finished.path / "results" / "report.html").as_uri())
+        new.goto((page or page_run.path / "results" / "report.html").as_uri())
         return new
 
     yield open_

@@ -82,9 +82,9 @@ def test_no_section_is_missing_and_every_figure_has_loaded(open_page):
     assert page.locator("#errors .tiles img").count() > report.WORST
 
 
-def test_shows_the_numbers_of_the_run(open_page, finished):
+def test_shows_the_numbers_of_the_run(open_page, page_run):
     text = open_page().locator("body").inner_text()
-    scores = json.loads(finished.read("results/models/best/metrics.json"))["validation"]
+    scores = json.loads(page_run.read("results/models/best/metrics.json"))["validation"]
     assert f"{100 * scores['accuracy']:.2f} %" in text
     low, high = scores["accuracy_interval"]
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, over 10,000 images" in text
@@ -122,17 +122,17 @@ def test_prints_without_what_needs_a_screen(open_page):
     assert page.locator("#reproduce").is_visible()
 
 
-def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(finished, open_page):
+def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(page_run, open_page):
     sizes = (784, 1300, 733, 10)
     vector = network.initialize(sizes, True, "he", [0], np.float32)
     tensors = network.tensor_views(vector, sizes, True)
     assert 1_980_000 < vector.size < 2_000_000
-    inputs = page_inputs(finished.path / "results")
+    inputs = page_inputs(page_run.path / "results")
     _, about = state.read_weights(inputs.weights["best"])
-    large = finished.path / "large.npz"
+    large = page_run.path / "large.npz"
     state.write_weights(large, tensors, {**about, "sizes": list(sizes)})
-    page = finished.path / "large.html"
-    settings = read_settings(yaml.safe_load(finished.read("config/config.yaml")), [])
+    page = page_run.path / "large.html"
+    settings = read_settings(yaml.safe_load(page_run.read("config/config.yaml")), [])
     report.report(inputs._replace(weights={**inputs.weights, "best": large}), page, settings, {"best": 1, "small": 1})
     assert 5_300_000 < page.stat().st_size <= 6_000_000
     opened = open_page(page=page)
@@ -197,9 +197,9 @@ def test_the_keyboard_clears_the_square_and_chooses_an_example(open_page):
     assert sum(shown_probabilities(page)) == pytest.approx(100, abs=1)
 
 
-def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, finished):
-    tensors, _ = state.read_weights(finished.path / "results/models/best/fold-0/weights.npz")
-    images = dataset.read_shards([finished.path / "results/data/test/test.parquet"]).images
+def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, page_run):
+    tensors, _ = state.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
+    images = dataset.read_shards([page_run.path / "results/data/test/test.parquet"]).images
     assert len(images) == 1000
     expected = network.predict(network.as_layers(tensors), images, 255)
     computed = open_page().evaluate(
@@ -233,9 +233,9 @@ def test_the_square_is_left_out_with_a_reason_where_it_cannot_work(sizes, about,
 # --- The confusion matrix -----------------------------------------------------------------------
 
 
-def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, finished):
+def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, page_run):
     page = open_page()
-    matrix = json.loads(finished.read("results/models/best/metrics.json"))["validation"]["confusion"]
+    matrix = json.loads(page_run.read("results/models/best/metrics.json"))["validation"]["confusion"]
     worst = max((matrix[i][j], i, j) for i in range(10) for j in range(10) if i != j)
     for count, true, said in [worst, (matrix[3][3], 3, 3)]:
         cell = page.locator(f"[data-is='{true}'][data-said='{said}']")
@@ -248,9 +248,9 @@ def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, fin
         assert all(alt.endswith(f"is {true}, said {said}") for alt in alts)
 
 
-def test_every_cell_that_counts_images_can_be_opened_by_keyboard(open_page, finished):
+def test_every_cell_that_counts_images_can_be_opened_by_keyboard(open_page, page_run):
     page = open_page()
-    matrix = np.array(json.loads(finished.read("results/models/best/metrics.json"))["validation"]["confusion"])
+    matrix = np.array(json.loads(page_run.read("results/models/best/metrics.json"))["validation"]["confusion"])
     assert page.locator(".confusion button").count() == np.count_nonzero(matrix)
     page.locator("[data-is='0'][data-said='0']").focus()
     page.keyboard.press("Enter")
