@@ -1,0 +1,47 @@
+"""What README.md says to type is typed."""
+
+import re
+import subprocess
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from conftest import BIN, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+CONFIGS = sorted({match for match in re.findall(r"--configfile (\S+\.yaml)", README)})
+TARGETS = sorted({match for match in re.findall(r"\bmake ([a-z][a-z-]+)", README)})
+
+
+def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undisturbed, monkeypatch):
+    [code] = [text for language, text in BLOCKS if language == "python"]
+    monkeypatch.chdir(undisturbed.path)
+    shard = pq.read_table("results/data/train/train.parquet")
+    names = {"image": np.stack(shard["image"].to_pylist()).reshape(-1, 28, 28)}
+    exec(code, names)
+    validation = pq.read_table("results/models/mlp/validation.parquet").to_pandas()
+    mine = (validation.fold == 0).to_numpy()
+    assert len(code.strip().splitlines()) <= 7
+    np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_configuration_it_names_can_be_planned(config):
+    command = [BIN / "snakemake", "--dry-run", "--cores", "4", "--configfile", config]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120).returncode == 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_it_names_is_there(target):
+    assert subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, timeout=60).returncode == 0
+
+
+def test_it_begins_with_the_two_commands_that_do_everything():
+    assert [line.split("#")[0].strip() for line in BLOCKS[0][1].strip().splitlines()] == ["make run", "make test"]
+
+
+def test_every_file_it_links_to_is_there():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
