@@ -131,6 +131,9 @@ def test_a_syntax_tree_is_written_alike_in_every_python():
     )
 
 
+PAGE = sorted(file for file in (SCRIPTS.parent / "report").iterdir() if file.suffix in (".j2", ".css", ".js"))
+
+
 def test_every_job_records_one_dict_of_options_and_the_digest_of_its_script(finished_run):
     records = [
         json.loads(path.read_text())
@@ -142,16 +145,16 @@ def test_every_job_records_one_dict_of_options_and_the_digest_of_its_script(fini
         options, code = sorted(
             (ast.literal_eval(text) for text in record["params"]), key=lambda value: type(value).__name__
         )
-        template = ["../report/report.html.j2"] if record["rule"] == "report" else []
+        templates = [f"../report/{file.name}" for file in PAGE if record["rule"] == "report"]
         assert isinstance(options, dict), record["rule"]
-        assert code == digest.code_digest(f"{record['rule']}.py", *template), record["rule"]
+        assert code == digest.code_digest(f"{record['rule']}.py", *templates), record["rule"]
 
 
 def test_no_script_looks_at_the_whole_configuration():
     for path in SCRIPTS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "snakemake":
-                assert node.attr in ("input", "output", "params", "wildcards", "threads", "log"), (
+                assert node.attr in ("input", "output", "params", "wildcards", "threads", "resources", "log"), (
                     f"{path}: {node.lineno}"
                 )
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "vars"):

@@ -114,7 +114,7 @@ CASES = {
     ),
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
-    "a line of plots.py": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.8", "lw=0.7"), {"samples", "figures", "report"}),
+    "a line of plots.py": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"samples", "figures", "report"}),
     "a line of split.py": (
         edit(f"{SCRIPTS}/split.py", "dealt = 0", "dealt = 1"),
         ALL_RETRAINED | {"split"},

@@ -213,6 +213,12 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
             yield f"data.{key}: {shown(data[key])} is a pixel column, as data.pixels says; name another column"
     if data["id"] == data["label"]:
         yield f"data.id: {shown(data['id'])} is the label column (data.label); name another column"
+    for name, model in models.items():
+        if model["schedule"].get("warm_up", 0) >= model["epochs"]:
+            yield (
+                f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} epochs are not fewer than "
+                f"epochs ({model['epochs']}): the rate would only rise; lower it"
+            )
     yield from not_finite(settings, ())
 
 
