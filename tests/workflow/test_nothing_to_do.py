@@ -58,9 +58,9 @@ def test_make_why_says_in_words_what_would_run_and_why(finished):
         "predict model=adam, shard=test-2 and 1 more: follows export, normalize",
         "predict model=norm_rms, shard=test-2: follows normalize",
         "compare: follows evaluate, export",
-        "figures: follows compare, evaluate, train",
+        "figures: follows compare, evaluate, export, train",
         "submission: follows compare, predict",
-        "report: follows compare, figures, quality, samples, submission",
+        "report: follows compare, evaluate, export, figures, normalize, predict, quality, samples, submission, train",
     }
 
 
