@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from ann import InputError
 
@@ -45,15 +45,16 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            file: TextIO = stack.enter_context(open(log, "w", encoding="utf-8"))
+            # without a buffer: on a full disk there is then nothing left to be written on closing
+            file: IO[bytes] = stack.enter_context(open(log, "wb", buffering=0))
         except OSError:
-            file = io.StringIO()  # a full disk takes no log either; the terminal still gets every line
+            file = io.BytesIO()  # a full disk takes no log either; the terminal still gets every line
 
         def say(text: str) -> None:
             # one write a line: lines of jobs that run side by side then do not mix
-            for stream in (file, sys.stderr):
+            for stream in (file, sys.stderr.buffer):
                 with contextlib.suppress(OSError):
-                    stream.write(f"{printable(text)}\n")
+                    stream.write(f"{printable(text)}\n".encode())
                     stream.flush()
 
         try:
@@ -69,7 +70,7 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
         except Exception as error:
             if not isinstance(error, OSError) or error.errno not in ADVICE:
                 with contextlib.suppress(OSError):
-                    traceback.print_exc(file=file)
+                    file.write(traceback.format_exc().encode())
                 raise
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
             say(f"{name}: {what}; {ADVICE[error.errno]}")
