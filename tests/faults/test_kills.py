@@ -67,7 +67,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(number, tmp_path, furnish):
     workspace = furnish("stopped", LONG_CONFIG)
     out = tmp_path / "out.txt"
     run = start(workspace, f"ARGS={LONG_TARGET}", out=out)
-    wait_until(lambda: "epoch 2/4000" in out.read_text(), out)
+    wait_until(lambda: "epoch    2/4000" in out.read_text(), out)
     os.killpg(run.pid, number)
     wait_until(lambda: run.poll() is not None and not scripts_of(run.pid) and "WorkflowError" in out.read_text(), out)
     said = out.read_text()
