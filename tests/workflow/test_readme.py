@@ -10,12 +10,12 @@ from conftest import BIN, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-CONFIGS = sorted({match for match in re.findall(r"--configfile (\S+\.yaml)", README)})
-TARGETS = sorted({match for match in re.findall(r"\bmake ([a-z][a-z-]+)", README)})
+CONFIGS = sorted({match for match in re.findall(r"--configfile (\S+\.yaml)", README)} - {"config/digits.yaml"})
+TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)))
 
 
 def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undisturbed, monkeypatch):
-    [code] = [text for language, text in BLOCKS if language == "python"]
+    [code] = [text for language, text in BLOCKS if language == "python" and "weights" in text]
     monkeypatch.chdir(undisturbed.path)
     shard = pq.read_table("results/data/train/train.parquet")
     names = {"image": np.stack(shard["image"].to_pylist()).reshape(-1, 28, 28)}
@@ -26,13 +26,26 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
     np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
 
 
+def test_the_digits_of_scikit_learn_are_learned_as_it_says(make_workspace, monkeypatch):
+    workspace = make_workspace()
+    monkeypatch.chdir(workspace.path)
+    [code] = [text for language, text in BLOCKS if language == "python" and "load_digits" in text]
+    [config] = [text for language, text in BLOCKS if language == "yaml" and "digits_train" in text]
+    exec(code, {})
+    (workspace.path / "config/digits.yaml").write_text(config)
+    said = workspace.snakemake("--configfile", "config/digits.yaml").stdout
+    accuracy = float(re.search(r"accuracy +([0-9.]+) % out of fold", said)[1])
+    assert 96 < accuracy < 99
+    assert len(workspace.read("results/submission.csv").splitlines()) == 1 + 497
+
+
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_configuration_it_names_can_be_planned(config):
     command = [BIN / "snakemake", "--dry-run", "--cores", "4", "--configfile", config]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120).returncode == 0
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["".join(names) for names in TARGETS])
 def test_every_target_it_names_is_there(target):
     assert subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, timeout=60).returncode == 0
 
