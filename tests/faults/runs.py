@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ def start(workspace, *arguments: str, out: Path) -> subprocess.Popen:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
             start_new_session=True,
+            # a shell that starts us in the background has its jobs ignore Ctrl-C
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 

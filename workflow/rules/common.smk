@@ -1,10 +1,12 @@
 # What the rules share: the checked configuration, and the names of files that follow from it.
 
+import csv
 import fcntl
 import glob
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,6 +20,7 @@ from settings import read_settings
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
+STARTED = time.time()
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
 
@@ -52,9 +55,27 @@ def find_shards(paths, key):
     return shards
 
 
+def require(paths, key):
+    """Refuse a table that is not there: Snakemake would take what was made of another for its result."""
+    # in a bucket, or under a module's prefix, a path means another place
+    if (
+        workflow.storage_settings.default_storage_provider
+        or workflow.modifier.parent_modifier is not None
+    ):
+        return
+    for path in paths:
+        if not os.path.exists(path):
+            raise WorkflowError(
+                f"{key}: there is no file {path}; mend the path or put the file there"
+            )
+
+
 SHARDS = {
     split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
 }
+for split in SHARDS:
+    require(SHARDS[split].values(), f"data.{split}")
+require(filter(None, [DATA["sample_submission"]]), "data.sample_submission")
 FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
 # the models whose predictions the submission is made of
 CANDIDATES = (
@@ -127,9 +148,11 @@ def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
     if not Path("results/comparison.csv").exists():
         return "done"  # part of the results was asked for, or they lie in a bucket
-    with open("results/comparison.csv", encoding="utf-8") as table:
-        header, best = (line.rstrip("\n").split(",") for line in list(table)[:2])
-    row = dict(zip(header, best))
+    with open("results/comparison.csv", encoding="utf-8", newline="") as table:
+        rows = list(csv.DictReader(table))
+    # what is handed in: the best, or the one model or mean that the config names
+    named = " + ".join(CANDIDATES) if SETTINGS["submission"]["from"] != "best" else ""
+    row = next((row for row in rows if row["model"] == named), rows[0])
     accuracy = "not measured (folds.count is 1)"
     if row["accuracy"]:
         share, low, high = (
@@ -175,11 +198,21 @@ def parting_words(logs):
         )
     failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
     if failed:
-        names = re.findall(r"^    log: (.*) \(check log", text, re.MULTILINE)
-        for path in filter(Path.is_file, map(Path, dict.fromkeys(names))):
-            causes += path.read_text(encoding="utf-8", errors="replace").splitlines()[
-                -8:
-            ]
+        # the default profile does not name the failed job, but its script bears the name of its rule
+        rules = re.findall(r"/tmp\w+\.(\w+)\.py' returned non-zero", text)
+        for rule in dict.fromkeys(rules):
+            for path in sorted(Path("results/logs").rglob("*.log")):
+                said = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                ended = path.stat().st_mtime >= STARTED and any(
+                    line.startswith((f"{rule}:", f"{rule} ", "Traceback"))
+                    for line in said
+                )
+                if (
+                    path.relative_to("results/logs").parts[0].removesuffix(".log")
+                    == rule
+                    and ended
+                ):
+                    causes += said[-8:]
     if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
