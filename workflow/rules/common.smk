@@ -198,18 +198,18 @@ def parting_words(logs):
         )
     failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
     if failed:
-        # the default profile does not name the failed job, but its script bears the name of its rule
-        rules = re.findall(r"/tmp\w+\.(\w+)\.py' returned non-zero", text)
-        for rule in dict.fromkeys(rules):
+        # the default profile does not name the failed job, but its script bears the name of its stage
+        stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
+        for stage in dict.fromkeys(stages):
             for path in sorted(Path("results/logs").rglob("*.log")):
                 said = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 ended = path.stat().st_mtime >= STARTED and any(
-                    line.startswith((f"{rule}:", f"{rule} ", "Traceback"))
+                    line.startswith((f"{stage}:", f"{stage} ", "Traceback"))
                     for line in said
                 )
                 if (
                     path.relative_to("results/logs").parts[0].removesuffix(".log")
-                    == rule
+                    == stage
                     and ended
                 ):
                     causes += said[-8:]
