@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-END_BYTES = 1 << 16
+STRETCHES, STRETCH_BYTES = 16, 1 << 16  # of an input file, looked at each time
 
 
 def code_digest(script: str, *others: str) -> str:
@@ -98,19 +98,20 @@ def statements(node: Any) -> Any:
 
 
 def file_identity(path: str) -> list[Any]:
-    """Return what tells an input file from another that is put in its place: path, size, a hash of its ends.
+    """Return what tells an input file from another that is put in its place: path, size, a hash of samples.
 
     Snakemake looks at the content of a file that is newer than the results. One that is older, as files
-    out of archives are, it takes for the one it knows; hence this. It costs the same for a file of any size:
-    the ends of a CSV file hold its first and last rows, the end of a packed one holds a checksum of the whole.
+    out of archives are, it takes for the one it knows; hence this. It costs the same for a file of any
+    size: some stretches of it are read, the first, the last and others between; the end of a packed file holds
+    a checksum of the whole.
     """
+    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
-            ends = []
-            for start in (0, max(0, size - END_BYTES)):
-                file.seek(start)
-                ends.append(file.read(END_BYTES))
+            for i in range(STRETCHES):
+                file.seek(max(0, size - STRETCH_BYTES) * i // (STRETCHES - 1))
+                digest.update(file.read(STRETCH_BYTES))
     except OSError:
-        return [path]  # Snakemake tells that it is missing
-    return [path, size, hashlib.sha256(b"".join(ends)).hexdigest()[:16]]
+        return [path]  # it is told that it is missing
+    return [path, size, digest.hexdigest()[:16]]
