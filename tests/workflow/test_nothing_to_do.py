@@ -36,7 +36,9 @@ def make_why(workspace) -> subprocess.CompletedProcess[str]:
     environment.mkdir()
     (environment / "bin").symlink_to(Path(sys.executable).parent)
     (environment / "ready").touch()
-    return subprocess.run(["make", "why"], cwd=workspace.path, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        ["make", "--no-print-directory", "why"], cwd=workspace.path, capture_output=True, text=True, timeout=300
+    )
 
 
 def test_make_why_says_in_words_what_would_run_and_why(finished):
