@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     rows = load_rows()
-    blas = next(library for library in threadpool_info() if library["user_api"] == "blas")
+    blas = next(library for library in threadpool_info() if "numpy" in library["filepath"])
     print(
         f"# Speed\n\nPython {platform.python_version()}, NumPy {np.__version__}, "
         f"{blas['internal_api']} {blas['version']}",
