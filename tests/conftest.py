@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
+
+settings.register_profile("same each time", derandomize=True)
+settings.load_profile("same each time")
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

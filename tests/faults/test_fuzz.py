@@ -1,6 +1,7 @@
 """Any bytes at all: the CSV reader gives what a slow reference reader gives, or refuses the table.
 
-`FUZZ_SECONDS=300` (as `make soak` sets it) searches for so long; else a few hundred tables are tried.
+`FUZZ_SECONDS=300` (as `make soak` sets it) searches for so long and elsewhere each time; else a few hundred tables
+are tried, always the same ones, so that `make test` does not fail now and then.
 """
 
 import bz2
@@ -23,7 +24,7 @@ BLOCK = 512  # small, so that rows lie across the ends of blocks
 LAYOUT = ingest.Layout("pixel", 4, 255, "label", 10)
 GOOD = bad_tables.text(bad_tables.GOOD)
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-LONG = settings(QUICK, max_examples=10**9, phases=[Phase.generate])
+LONG = settings(QUICK, max_examples=10**9, phases=[Phase.generate], derandomize=False)
 
 numbers = st.integers(-2, 300).map(str) | st.integers(0, 9).map(str)
 odd_cells = st.sampled_from(
@@ -115,11 +116,25 @@ def test_the_reader_and_the_slow_reference_agree(strategy, tmp_path, monkeypatch
     assert ends[True] > 20
 
 
-@pytest.mark.parametrize(
+wrappings = pytest.mark.parametrize(
     "wrap",
     [gzip.compress, bz2.compress, lzma.compress, lambda content: bad_tables.zipped(**{"train.csv": content})],
     ids=["gz", "bz2", "xz", "zip"],
 )
+
+
+@wrappings
+def test_each_byte_of_an_archive_may_be_wrong(wrap, tmp_path):
+    path = tmp_path / "table.csv"
+    content = wrap(GOOD)
+    good = reference(GOOD)
+    for place, byte in enumerate(content):
+        for wrong in {0, 255, *(byte ^ (1 << bit) for bit in range(8))} - {byte}:
+            path.write_bytes(content[:place] + bytes([wrong]) + content[place + 1 :])
+            assert outcome(path) in (good, None), f"byte {place}: {wrong} for {byte}"
+
+
+@wrappings
 def test_a_damaged_archive_gives_the_whole_table_or_is_refused(wrap, tmp_path):
     path = tmp_path / "table.csv"
 

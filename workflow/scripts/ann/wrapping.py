@@ -64,7 +64,7 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
 
 def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of an archive, or say what else is in it."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise InputError(f"{path}: this is a spreadsheet or document; save the table as CSV")
     if len(members) != 1:
