@@ -18,7 +18,14 @@ CONFIG = {
     "data": {"train": "data/train.csv", "test": "data/test.csv", "label": HOSTILE},
     "folds": {"count": 2},
     "models": {
-        "best": {"hidden": [64], "epochs": 6, "block": 6, "batch_size": 64, "augment": {"shift": 2, "rotate": 10}},
+        "best": {
+            "hidden": [64],
+            "epochs": 6,
+            "block": 6,
+            "batch_size": 64,
+            "deskew": True,
+            "augment": {"shift": 2, "rotate": 8},
+        },
         "small": {"hidden": [], "epochs": 1, "block": 1},
     },
 }

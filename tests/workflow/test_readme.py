@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from ann.deskew import deskew
 from conftest import BIN, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,7 +16,7 @@ TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.
 
 
 def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undisturbed, monkeypatch):
-    [code] = [text for language, text in BLOCKS if language == "python" and "weights" in text]
+    [code] = [text for language, text in BLOCKS if language == "python" and "np.load" in text]
     monkeypatch.chdir(undisturbed.path)
     shard = pq.read_table("results/data/train/train.parquet")
     names = {"image": np.stack(shard["image"].to_pylist()).reshape(-1, 28, 28)}
@@ -24,6 +25,16 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
     mine = (validation.fold == 0).to_numpy()
     assert len(code.strip().splitlines()) <= 7
     np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
+
+
+def test_the_lines_of_numpy_that_deskew_do_what_the_model_does(real_train):
+    [code] = [text for language, text in BLOCKS if language == "python" and "slant" in text]
+    given = np.array([row[1:] for row in real_train[1:]], np.uint8)
+    image = given.reshape(-1, 28, 28).copy()
+    exec(code, {"np": np, "image": image})
+    apart = np.abs(image.reshape(-1, 784).astype(int) - deskew(given, (28, 28)))
+    assert apart.max() <= 1
+    assert np.mean(apart > 0) < 0.001
 
 
 def test_the_digits_of_scikit_learn_are_learned_as_it_says(make_workspace, monkeypatch):

@@ -48,6 +48,24 @@ function classify(layers, pixels) {
   return exponentials.map((value) => value / sum);
 }
 
+// Return an image sheared upright, as ann/deskew.py does it: row y is shifted by slant · (y - centre of mass).
+function deskew(image) {
+  const at = (x, y) => (x < 0 || x >= SIDE ? 0 : image[y * SIDE + x]);
+  const sum = (of) => image.reduce((total, value, i) => total + value * of(i % SIDE, Math.floor(i / SIDE)), 0);
+  const mass = sum(() => 1);
+  const [centreX, centreY] = [sum((x) => x) / mass, sum((_, y) => y) / mass];
+  const variance = sum((_, y) => (y - centreY) ** 2);
+  if (!(variance > 0)) return image;
+  const slant = Math.min(1, Math.max(-1, sum((x, y) => (x - centreX) * (y - centreY)) / variance));
+  return image.map((_, i) => {
+    const y = Math.floor(i / SIDE);
+    const from = (i % SIDE) + slant * (y - centreY);
+    const left = Math.floor(from);
+    const value = at(left, y) + (from - left) * (at(left + 1, y) - at(left, y));
+    return Math.round(255 * value) / 255;
+  });
+}
+
 // --- The picture ------------------------------------------------------------------------------
 
 // Return strokes as MNIST's images are made: scaled to a box of 20 pixels, the centre of mass in the middle.
@@ -102,7 +120,8 @@ function drawStrokes(context, strokes, scale, width, color) {
 // --- The square -------------------------------------------------------------------------------
 
 function startDrawing() {
-  const layers = readNetwork(JSON.parse(document.getElementById("network").textContent));
+  const about = JSON.parse(document.getElementById("network").textContent);
+  const layers = readNetwork(about);
   const pad = document.getElementById("pad");
   const context = pad.getContext("2d");
   const bars = Array.from(document.querySelectorAll(".bars li"));
@@ -123,7 +142,8 @@ function startDrawing() {
     context.fillText("draw here", pad.width / 2, pad.height / 2);
   }
 
-  function show(image) {
+  function show(drawn) {
+    const image = about.deskew ? deskew(drawn) : drawn;
     const seen = document.getElementById("seen").getContext("2d");
     const picture = seen.createImageData(SIDE, SIDE);
     image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));

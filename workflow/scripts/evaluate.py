@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ann import dataset, ensemble, metrics, network, state, tables
+from ann.deskew import deskew
 from job import job, replacing, write_json
 from threadpoolctl import threadpool_limits
 
@@ -41,7 +42,9 @@ def evaluate(
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
     for number, path in enumerate(weights):
-        tensors, _ = state.read_weights(path)
+        tensors, about = state.read_weights(path)
+        if number == 0 and about["model"]["deskew"]:
+            deskew(data.images, data.shape, out=data.images)
         mine, held_out = fold != number, fold == number
         plain = ensemble.mean_probabilities([network.as_layers(tensors)], data.images[mine], data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))

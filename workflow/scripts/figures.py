@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ann import InputError, augment, dataset, metrics, pictures, plots, state, tables
+from ann.deskew import deskew
 from job import job, replacing
 from matplotlib.figure import Figure
 
@@ -55,7 +56,7 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
             curves,
             f"Loss and errors by epoch\neach of {members} members, {rows:,} rows in all",
         ),
-        "augmentation": augmentation_figure(data, about["model"]["augment"], best),
+        "augmentation": augmentation_figure(data, about["model"], best),
         "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": confusion_figure(models[best].metrics, best),
         "mistakes": mistakes_figure(data, validation, best),
@@ -68,17 +69,22 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
 
 
 def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
-    """Show what a model's `augment` options do to one image."""
-    if not augment.is_active(options):
+    """Show what a model's `deskew` and `augment` options do to one image."""
+    if not augment.is_active(options["augment"]):
         return plots.sentence(
-            "It sees the images as they are: nothing in its augment section distorts them.",
+            f"It sees the images {'sheared upright' if options['deskew'] else 'as they are'}: "
+            "nothing in its augment section distorts them.",
             f"What augmentation does\n{model}, {len(data.id):,} rows",
         )
     assert data.label is not None
     row = int(data.label.argmax())
     distorted = np.empty((DISTORTIONS, data.images.shape[1]), np.float32)
     copies = np.repeat(data.images[row : row + 1], DISTORTIONS, axis=0)
-    augment.Distortion(data.shape, options).apply(copies, data.pixel_max, np.random.default_rng(0), distorted)
+    if options["deskew"]:
+        copies = deskew(copies, data.shape)
+    augment.Distortion(data.shape, options["augment"]).apply(
+        copies, data.pixel_max, np.random.default_rng(0), distorted
+    )
     shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
     images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
     title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, 1 of {len(data.id):,} rows"

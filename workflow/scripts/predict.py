@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ann import dataset, ensemble, state, tables
+from ann.deskew import deskew
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -27,9 +28,12 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     """
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
     views = ensemble.view_matrices(shape, options["predict"])
-    networks = [layers for path in weights for layers in ensemble.member_networks(state.read_weights(path)[0], views)]
+    members = [state.read_weights(path) for path in weights]
+    networks = [layers for tensors, _ in members for layers in ensemble.member_networks(tensors, views)]
+    deskews = members[0][1]["model"]["deskew"]
     with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
+            images = deskew(images, shape) if deskews else images
             tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max, threads))
 
 

@@ -145,6 +145,7 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     order = [name for i in range(layers) for name in (f"weight_{i}", f"bias_{i}") if name in halves]
     return {
         "sizes": about["sizes"],
+        "deskew": about["model"]["deskew"],
         "biases": [f"bias_{i}" in halves for i in range(layers)],
         "weights": pictures.data_url(b"".join(halves[name].tobytes() for name in order), "").partition(",")[2],
     }, ""
