@@ -70,6 +70,21 @@ def test_make_why_says_so_where_nothing_would_run(finished):
     assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
 
 
+def test_make_why_reads_any_file_name(make_workspace):
+    workspace = make_workspace()
+    name = """data/it's "before: 1 now: 2; x, y.csv"""
+    (workspace.path / "data/train.csv").rename(workspace.path / name)
+    tables = {"train": name, "test": "data/test.csv"}
+    network = {"hidden": [4], "epochs": 1}
+    workspace.configure({"data": tables, "models": {"mlp": network}})
+    workspace.snakemake("results/models/mlp/metrics.json")
+    workspace.configure({"data": tables | {"classes": 12}, "models": {"mlp": network}})
+    told = make_why(workspace).stdout.splitlines()
+    assert told[0] == f"normalize split=train, shard={Path(name).stem}: classes was 10, is 12"
+    assert "split: follows normalize" in told
+    assert "train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split" in told
+
+
 def test_make_why_shows_what_is_wrong_with_the_config(finished):
     config(figures={"sample": 5})(finished)
     told = make_why(finished)
