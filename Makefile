@@ -1,7 +1,7 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make test    set up, then all tests
 # make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
-# make soak    the long form of the tests of kills and of the CSV reader, 15 minutes
+# make soak    the long form of the tests of kills, full disks and the CSV reader, 15 minutes
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
@@ -35,9 +35,9 @@ test-cluster: $(VENV)/cluster
 	@tests/cluster/slurm.sh start
 	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
-# killed 30 times over one run, and the CSV reader searched for five minutes
+# killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes
 soak: $(VENV)/dev
-	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_fuzz.py $(ARGS)
+	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_resources.py tests/faults/test_fuzz.py $(ARGS)
 
 # the page is tested in a real browser; as root on Debian it is installed here
 browser:

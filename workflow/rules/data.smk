@@ -5,7 +5,8 @@ rule normalize:
     input:
         table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
     output:
-        shard="results/data/{split}/{shard}.parquet",
+        # kept until there is a new one, which a bad table never gives: else Snakemake deletes it first
+        shard=update("results/data/{split}/{shard}.parquet"),
     log:
         "results/logs/normalize/{split}/{shard}.log",
     benchmark:
