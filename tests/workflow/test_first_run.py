@@ -13,6 +13,10 @@ def test_first_run_makes_a_submission_and_a_second_has_nothing_to_do(make_worksp
     assert {row[1] for row in rows[1:]} <= set("0123456789")
     second = workspace.snakemake()
     assert "Nothing to be done" in second.stdout
+    # what was asked for in part says nothing of the rest
+    part = workspace.snakemake("--force", "results/figures/samples.svg")
+    assert "out of fold" not in part.stdout
+    assert "done" in part.stdout.splitlines()
 
 
 def test_the_same_run_gives_the_same_bytes(make_workspace):

@@ -54,6 +54,9 @@ def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, re
     (data / "sample.csv").write_text(text([["key", "digit"], *([row[0], "0"] for row in test[1:])]))
     workspace.snakemake()
 
+    compared = csv.DictReader(workspace.read("results/comparison.csv").decode().splitlines())
+    accuracy = next(float(row["accuracy"]) for row in compared if row["model"] == "mlp + flat")
+    assert f"<h1><strong>{100 * accuracy:.2f} %</strong>" in workspace.read("results/report.html").decode()
     rows = list(csv.reader(workspace.read("results/submission.csv").decode().splitlines()))
     assert rows[0] == ["key", "digit"]
     assert [row[0] for row in rows[1:]] == [str(900 + i) for i in range(150)]

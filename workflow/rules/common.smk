@@ -146,8 +146,12 @@ def training_options(model):
 
 def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
-    if not Path("results/comparison.csv").exists():
-        return "done"  # part of the results was asked for, or they lie in a bucket
+    asked = workflow.dag_settings
+    part = set(asked.targets) - {"all"} or asked.until or asked.omit_from
+    if part or not Path("results/comparison.csv").exists():
+        return (
+            "done"  # what stands may be of another run; or the results lie in a bucket
+        )
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # what is handed in: the best, or the one model or mean that the config names
@@ -201,16 +205,17 @@ def parting_words(logs):
         # the default profile does not name the failed job, but its script bears the name of its stage
         stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
         for stage in dict.fromkeys(stages):
-            for path in sorted(Path("results/logs").rglob("*.log")):
+            written = [
+                Path(f"results/logs/{stage}.log"),
+                *sorted(Path("results/logs", stage).rglob("*.log")),
+            ]
+            for path in written:
+                if not path.exists() or path.stat().st_mtime < STARTED:
+                    continue
                 said = path.read_text(encoding="utf-8", errors="replace").splitlines()
-                ended = path.stat().st_mtime >= STARTED and any(
+                if any(
                     line.startswith((f"{stage}:", f"{stage} ", "Traceback"))
                     for line in said
-                )
-                if (
-                    path.relative_to("results/logs").parts[0].removesuffix(".log")
-                    == stage
-                    and ended
                 ):
                     causes += said[-8:]
     if not causes and not failed:

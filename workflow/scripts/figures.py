@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from ann import InputError, augment, dataset, metrics, pictures, plots, state, tables
+from ann import augment, dataset, metrics, pictures, plots, state, tables
 from ann.deskew import deskew
 from job import job, replacing
 from matplotlib.figure import Figure
@@ -41,11 +41,9 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
         By figure, the SVG file to write.
     """
     table = tables.read_comparison(comparison)
-    best = next(model for model in table.model if model in models)
+    best = tables.best_model(table, models)
     data = dataset.read_shards(shards)
-    validation = tables.read_validation(models[best].validation)
-    if len(validation.label) not in (0, len(data.id)):
-        raise InputError(f"{models[best].validation}: not of these training rows; delete it and run again to remake it")
+    validation = tables.match_validation(models[best].validation, data)
     tensors, about = state.read_weights(models[best].weights)
     rows = len(data.id)
     curves = {model: [tables.read_history(path) for path in files.histories] for model, files in models.items()}

@@ -57,17 +57,15 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         By model, how many threads a member is to be trained with.
     """
     ranked = tables.read_comparison(inputs.comparison)
-    best = next(model for model in ranked.model if model in inputs.metrics)
+    best = tables.best_model(ranked, inputs.metrics)
     scores = {model: tables.read_json(path, ["train", "validation"]) for model, path in inputs.metrics.items()}
     tensors, about = state.read_weights(inputs.weights[best])
     data = dataset.read_shards(inputs.train)
-    validation = tables.read_validation(inputs.validations[best])
-    if len(validation.label) not in (0, len(data.id)):
-        raise InputError(
-            f"{inputs.validations[best]}: not of these training rows; delete it and run again to remake it"
-        )
+    validation = tables.match_validation(inputs.validations[best], data)
     submission = tables.read_csv(inputs.submission, [])
-    chosen = submitted_models(config, ranked.model, inputs.predictions)
+    chosen = config["submission"]["from"] if config["submission"]["from"] != "best" else [best]
+    comparison = ranked.astype(object).where(ranked.notna(), None).to_dict("records")
+    handed_in = " + ".join(chosen)  # as compare names the mean of several
     network, left_out = embedded_network(tensors, about)
     figures = {name: pictures.data_url(path.read_bytes(), "image/svg+xml") for name, path in inputs.figures.items()}
     taken = ROOM + sum(map(len, figures.values())) + len(network["weights"] if network else "")
@@ -83,7 +81,8 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         best=best,
         threads=threads,
         about=about,
-        comparison=ranked.astype(object).where(ranked.notna(), None).to_dict("records"),
+        comparison=comparison,
+        handed_in=next(row for row in comparison if row["model"] == handed_in),
         config=config,
         config_text=yaml.safe_dump(config, allow_unicode=True, default_flow_style=None, width=90),
         costs={model: training_cost(paths) for model, paths in inputs.histories.items()},
@@ -108,13 +107,6 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         )
     with replacing(page) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def submitted_models(config: dict[str, Any], ranked: Sequence[str], predictions: Mapping[str, Any]) -> list[str]:
-    """Return the models whose mean the submission is."""
-    if config["submission"]["from"] != "best":
-        return list(config["submission"]["from"])
-    return [next(model for model in ranked if model in predictions)]
 
 
 def training_cost(histories: Sequence[Path]) -> dict[str, float]:

@@ -41,8 +41,7 @@ def submission(
     chosen = options["from"]
     if chosen == "best":
         assert comparison is not None
-        ranked = tables.read_comparison(comparison).model
-        chosen = [next(model for model in ranked if model in predictions)]
+        chosen = [tables.best_model(tables.read_comparison(comparison), predictions)]
     checked: list[pd.DataFrame] = []
     with replacing(output) as part, open(part, "w", encoding="utf-8", newline="") as file:
         for number, piece in enumerate(answers([predictions[model] for model in chosen], options)):

@@ -5,7 +5,7 @@ And the ranking of the models, as pandas reads it.
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ann import InputError
 from ann.dataset import Dataset
 from ann.parquet import damaged, not_ours, read_groups, read_table, seal, write_table
 
@@ -93,6 +94,14 @@ def read_validation(path: Path) -> Validation:
     return Validation(label, predicted, _matrix(table["probabilities"]), fold)
 
 
+def match_validation(path: Path, dataset: Dataset) -> Validation:
+    """Read out-of-fold predictions; raises InputError where they are of other rows than the dataset's."""
+    validation = read_validation(path)
+    if len(validation.label) not in (0, len(dataset.id)):
+        raise InputError(f"{path}: not of these training rows; delete it and run again to remake it")
+    return validation
+
+
 @contextlib.contextmanager
 def prediction_writer(path: Path, classes: int) -> Iterator[pq.ParquetWriter]:
     """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
@@ -118,6 +127,11 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_comparison(path: Path) -> pd.DataFrame:
     """Return comparison.csv; a model may be called 1, or nan."""
     return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
+
+
+def best_model(comparison: pd.DataFrame, models: Container[str]) -> str:
+    """Return the first of the ranking that is a model, and not the mean of several."""
+    return next(model for model in comparison.model if model in models)
 
 
 def read_history(path: Path) -> pd.DataFrame:
