@@ -124,6 +124,14 @@ def prediction_files():
     ]
 
 
+def kept(path):
+    """Keep an output until there is a new one, which bad input never gives: else Snakemake deletes it first.
+
+    In a bucket it does not, and cannot keep copies there.
+    """
+    return path if workflow.storage_settings.default_storage_provider else update(path)
+
+
 def previous_block(wildcards):
     """Return state and history that a block goes on from: those of the last full block before it."""
     block = MODELS[wildcards.model]["block"]

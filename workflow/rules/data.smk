@@ -5,8 +5,7 @@ rule normalize:
     input:
         table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
     output:
-        # kept until there is a new one, which a bad table never gives: else Snakemake deletes it first
-        shard=update("results/data/{split}/{shard}.parquet"),
+        shard=kept("results/data/{split}/{shard}.parquet"),
     log:
         "results/logs/normalize/{split}/{shard}.log",
     benchmark:

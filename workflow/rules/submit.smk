@@ -37,9 +37,8 @@ rule submission:
         ),
         sample=DATA["sample_submission"] or [],
     output:
-        # kept until there is a new one
         report(
-            update("results/submission.csv"),
+            kept("results/submission.csv"),
             category="Submission",
             caption="../report/submission.rst",
         ),
