@@ -4,6 +4,7 @@
 # make soak    the long form of the tests of kills, full disks and the CSV reader, 15 minutes
 # make lint    format, lint, types
 # make bench   side-by-side measurements (see benchmarks/README.md)
+# make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make why     say in words what would rerun, and why
 # make clean   remove the results, with Snakemake's record of them
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test browser test-cluster soak lint bench bench-scale why clean setup
+.PHONY: run test browser test-cluster soak lint bench bench-accuracy bench-scale why clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
@@ -56,6 +57,9 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/bench
 	$(BIN)/python benchmarks/speed.py $(ARGS)
+
+bench-accuracy: $(VENV)/bench
+	$(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py $(ARGS)
