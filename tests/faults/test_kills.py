@@ -3,6 +3,7 @@
 `KILLS=30` (as `make soak` sets it) kills that often over one run; else a few times.
 """
 
+import functools
 import os
 import random
 import signal
@@ -41,12 +42,20 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     out = tmp_path / "out.txt"
     chance = random.Random(0)
     kills, interrupted = 0, set()
+
+    def due(run, wanted):
+        """Tell whether the run has ended or, where it may be killed, has come further."""
+        if run.poll() is not None:
+            return True
+        further = len(result_files(disturbed)) >= wanted or scripts_of(run.pid) - interrupted
+        return kills < KILLS and bool(further)
+
     while True:
         run = start(disturbed, out=out)
-        # once some more results stand, and then some time later; 0 is while the graph is still being read
-        wanted = len(result_files(disturbed)) + chance.choice([0, 1, 1, 2] if kills < KILLS else [10**6])
-        wait_until(lambda: run.poll() is not None or len(result_files(disturbed)) >= wanted, out)  # noqa: B023
-        time.sleep(chance.uniform(0, 1.5) if run.poll() is None else 0)
+        # at some result, or at a stage that was not killed yet; 0: while the graph is still being read
+        wanted = len(result_files(disturbed)) + chance.choice([0, 1, 1, 2])
+        wait_until(functools.partial(due, run, wanted), out)
+        time.sleep(chance.uniform(0, 0.6) if run.poll() is None else 0)
         if run.poll() is not None:
             break
         interrupted |= scripts_of(run.pid)

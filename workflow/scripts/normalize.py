@@ -38,7 +38,8 @@ def normalize(table: Path, shard: Path, options: dict[str, Any], labelled: bool,
     )
     unread = ingest.unread_columns(table, layout)
     if unread:
-        say(f"{table}: {len(unread)} columns are not used: {shown(unread, 5)}")
+        count = "1 column is" if len(unread) == 1 else f"{len(unread)} columns are"
+        say(f"{table}: {count} not used: {shown(unread, 5)}")
     with replacing(shard) as part:
         batches = ingest.read_batches(table, layout)
         rows = dataset.write_shard(part, batches, options["shape"], options["pixel_max"], labelled)

@@ -113,5 +113,6 @@ def bounded_lines(stream: IO[bytes]) -> Iterator[str]:
 
 def shown(names: Sequence[str], limit: int = 4) -> str:
     """Return the first of some names as text that is safe to show, each cut short."""
-    parts = [name if name.isprintable() and len(name) <= 40 else f"{name[:40]!r}…" for name in names[:limit]]
+    parts = [name if len(name) <= 40 else f"{name[:40]}…" for name in names[:limit]]
+    parts = [part if part.isprintable() and part.strip() else repr(part) for part in parts]
     return ", ".join(parts) + (", …" if len(names) > limit else "")
