@@ -132,7 +132,7 @@ def explain(error: ValidationError) -> Iterator[str]:
         known = known_keys(error.schema, value)
         for name in sorted(value.keys() - known):
             close = difflib.get_close_matches(name, known, 1)
-            where = f"{'.'.join(map(str, error.path))}.{name}".lstrip(".")
+            where = ".".join([*map(str, error.path), name or "''"])
             near = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
             yield f"{where}: unknown key; {near}"
     elif rule == "type" and value is None and bound == "object":
