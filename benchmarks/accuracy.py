@@ -92,5 +92,5 @@ def main(changes: str, folds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("changes", nargs="?", default="", help="keys of the model, as YAML")
-    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--folds", type=int, default=4, choices=range(2, 101), metavar="FOLDS")
     main(**vars(parser.parse_args()))

@@ -1,7 +1,6 @@
 """The others in `make bench`: the notebook's recipe, scikit-learn and PyTorch; and where our time goes."""
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +8,8 @@ import numpy as np
 import torch
 from ann import augment, network, training
 from ann.training import Rows, Trainer
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
-
-TORCH_BEST = (256, 0.003)
 
 
 def floats(rows: Rows) -> np.ndarray:
@@ -21,19 +17,24 @@ def floats(rows: Rows) -> np.ndarray:
     return np.divide(rows.images, rows.pixel_max, dtype=np.float32)
 
 
-def sklearn_epoch(rows: Rows, batch: int) -> Callable[[], float]:
-    """Return a function that trains one more epoch of MLPClassifier and times it."""
-    images = floats(rows)
-    classifier = MLPClassifier((256,), batch_size=batch, max_iter=1, warm_start=True, alpha=0.0)
+class SklearnNetwork:
+    """The same network and optimizer in scikit-learn."""
 
-    def run() -> float:
+    def __init__(self, rows: Rows, batch: int, learning_rate: float, seed: int) -> None:
+        self.images, self.labels = floats(rows), rows.labels
+        self.model = MLPClassifier(
+            (256,), batch_size=batch, learning_rate_init=learning_rate, alpha=0.0, random_state=seed
+        )
+
+    def run_epoch(self) -> float:
+        """Train an epoch and return its seconds."""
         began = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            classifier.fit(images, rows.labels)
+        self.model.partial_fit(self.images, self.labels, range(10))
         return time.perf_counter() - began
 
-    return run
+    def accuracy(self) -> float:
+        """Return the accuracy on the training rows."""
+        return float(self.model.score(self.images, self.labels))
 
 
 class TorchNetwork:
@@ -65,16 +66,6 @@ class TorchNetwork:
             return float((self.model(self.images).argmax(1) == self.labels).double().mean())
 
 
-def torch_epoch(rows: Rows, batch: int, threads: int) -> Callable[[], float]:
-    """Return a function that trains one more epoch in PyTorch and times it."""
-    return TorchNetwork(rows, batch, 0.001, threads, 0).run_epoch
-
-
-def torch_to_goal(rows: Rows, threads: int, seed: int, goal: float) -> tuple[float, int]:
-    """Return seconds of training and epochs until the training accuracy reaches the goal."""
-    return until(goal, TorchNetwork(rows, *TORCH_BEST, threads, seed))
-
-
 class OurNetwork:
     """Ours, with the same two methods."""
 
@@ -90,19 +81,21 @@ class OurNetwork:
         return self.trainer.score(self.rows)[1]
 
 
-def ours_to_goal(trainer: Trainer, rows: Rows, goal: float) -> tuple[float, int]:
-    """Return seconds of training and epochs until the training accuracy reaches the goal."""
-    return until(goal, OurNetwork(trainer, rows))
+def until(
+    goal: float, contender: TorchNetwork | SklearnNetwork | OurNetwork, patience: float = np.inf
+) -> tuple[float, int]:
+    """Train until the accuracy on the training rows, taken after each epoch, reaches the goal.
 
-
-def until(goal: float, contender: TorchNetwork | OurNetwork) -> tuple[float, int]:
-    """Train until the accuracy on the training rows, taken after each epoch, reaches the goal."""
-    seconds, epochs = 0.0, 0
-    while True:
+    Returns seconds of training, infinite where they exceed `patience` or a hundred epochs, and epochs.
+    """
+    seconds = 0.0
+    for epoch in range(1, 101):
         seconds += contender.run_epoch()
-        epochs += 1
-        if contender.accuracy() >= goal or epochs == 100:
-            return seconds, epochs
+        if seconds > patience:
+            break
+        if contender.accuracy() >= goal:
+            return seconds, epoch
+    return np.inf, epoch
 
 
 def notebook_iteration_seconds(rows: Rows, threads: int, iterations: int = 6) -> float:

@@ -14,12 +14,12 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def trained(images, labels, epochs=3, **options):
+def trained(images, labels, epochs=3, threads=1, **options):
     """Train on 4 x 4 images; return the trainer and the last row of its history."""
     options = OPTIONS | options
     rows = training.Rows(images, labels, 255)
     begin = training.start([16, *options["hidden"], 10], options, 0)
-    trainer = training.Trainer(begin, rows, (4, 4), options, 1)
+    trainer = training.Trainer(begin, rows, (4, 4), options, threads)
     for _ in range(epochs):
         row = trainer.run_epoch(epochs)
     return trainer, row
@@ -45,10 +45,22 @@ def test_log_softmax_is_finite_and_right_for_logits_of_any_size(scale):
     assert np.allclose(network.softmax(logits.copy()).sum(axis=1), 1, atol=1e-6)
 
 
+def test_what_to_do_against_divergence_is_not_what_is_done_already(some):
+    with pytest.raises(InputError, match=r"lower learning_rate \(now 1e\+30\)$"):
+        trained(*some, learning_rate=1e30, gradient_clip=1.0, epochs=200)
+
+
 @pytest.mark.parametrize(("dtype", "rate"), [("float32", 1e30), ("float64", 1e300)])
 def test_divergence_is_told_in_the_epoch_it_happens_in(some, dtype, rate):
     with pytest.raises(InputError, match=r"training diverged in epoch [1-3]: .*lower learning_rate \(now 1e\+30"):
         trained(*some, learning_rate=rate, dtype=dtype, optimizer={"name": "sgd", "momentum": 0.9}, epochs=200)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.filterwarnings("error")
+def test_divergence_is_told_without_warnings_from_any_thread(some, threads):
+    with pytest.raises(InputError, match="training diverged"):
+        trained(*some, learning_rate=1e10, hidden=[300, 200], threads=threads, epochs=200)
 
 
 @pytest.mark.parametrize("value", [0, 255, 7])

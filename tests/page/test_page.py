@@ -209,7 +209,7 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
             const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
             return Array.from({ length: bytes.length / 784 }, (_, i) => {
                 const image = Float32Array.from(bytes.subarray(784 * i, 784 * (i + 1)), pixel => pixel / 255);
-                return classify(layers, deskew(image));
+                return classify(layers, deskew(image, 255));
             });
         }""",
         base64.b64encode(images.tobytes()).decode(),

@@ -29,10 +29,14 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
 
 def test_the_lines_of_numpy_that_deskew_do_what_the_model_does(real_train):
     [code] = [text for language, text in BLOCKS if language == "python" and "slant" in text]
-    given = np.array([row[1:] for row in real_train[1:]], np.uint8)
-    image = given.reshape(-1, 28, 28).copy()
-    exec(code, {"np": np, "image": image})
-    apart = np.abs(image.reshape(-1, 784).astype(int) - deskew(given, (28, 28)))
+    odd = np.zeros((5, 28, 28), np.uint8)  # blank, one row, a steep stroke, and lit to the edges
+    odd[1, 9, 3:20] = 255
+    odd[2, range(13, 16), [2, 13, 25]] = 255
+    odd[3:] = np.random.default_rng(0).integers(0, 256, (2, 28, 28))
+    given = np.array([*(row[1:] for row in real_train[1:]), *odd.reshape(5, -1)], np.uint8)
+    names = {"np": np, "image": given.copy()}
+    exec(code, names)
+    apart = np.abs(names["image"].reshape(-1, 784) - deskew(given, (28, 28)))
     assert apart.max() <= 1
     assert np.mean(apart > 0) < 0.001
 

@@ -49,7 +49,7 @@ function classify(layers, pixels) {
 }
 
 // Return an image sheared upright, as ann/deskew.py does it: row y is shifted by slant · (y - centre of mass).
-function deskew(image) {
+function deskew(image, pixelMax) {
   const at = (x, y) => (x < 0 || x >= SIDE ? 0 : image[y * SIDE + x]);
   const sum = (of) => image.reduce((total, value, i) => total + value * of(i % SIDE, Math.floor(i / SIDE)), 0);
   const mass = sum(() => 1);
@@ -62,7 +62,7 @@ function deskew(image) {
     const from = (i % SIDE) + slant * (y - centreY);
     const left = Math.floor(from);
     const value = at(left, y) + (from - left) * (at(left + 1, y) - at(left, y));
-    return Math.round(255 * value) / 255;
+    return Math.round(pixelMax * value) / pixelMax;
   });
 }
 
@@ -143,7 +143,7 @@ function startDrawing() {
   }
 
   function show(drawn) {
-    const image = about.deskew ? deskew(drawn) : drawn;
+    const image = about.deskew ? deskew(drawn, about.pixel_max) : drawn;
     const seen = document.getElementById("seen").getContext("2d");
     const picture = seen.createImageData(SIDE, SIDE);
     image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));

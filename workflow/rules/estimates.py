@@ -66,10 +66,10 @@ def training_bytes(model: Mapping[str, Any], sizes: list[int], threads: int) -> 
     sizes
         Widths of the network, from the pixels to the classes.
     threads
-        Each has a gradient of its own.
+        Each has buffers of its own.
     """
     number = 8 if model["dtype"] == "float64" else 4
-    # parameters, two moments and averages, twice; then a gradient a thread, and one being written
+    # parameters, two moments and averages, twice; then buffers a thread, and what is being written
     fixed = (9 + threads) * number * parameter_count(sizes)
     batch_row = number * (sizes[0] + 2 * sum(sizes[1:])) + sizes[0]
     # all pixels as read, those of the rows trained on, and those of the rows held out twice when they are scored

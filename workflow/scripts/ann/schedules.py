@@ -11,8 +11,8 @@ def learning_rate_share(schedule: dict[str, Any], step: int, steps_per_epoch: in
     ----------
     schedule
         `{name: constant}`, or `{name: cosine, warm_up, final}`: a rise in a straight line over
-        `warm_up` epochs, then half a cosine down to the share `final` at the last step (Loshchilov
-        and Hutter, "SGDR", 2017, without restarts).
+        `warm_up` epochs, then half a cosine that would come to the share `final` in the step after the
+        last (Loshchilov and Hutter, "SGDR", 2017, without restarts).
     step
         Counted from 0 over the whole training.
     steps_per_epoch

@@ -210,7 +210,8 @@ class Trainer:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
             raise InputError(
                 f"training diverged in epoch {self.epoch_number}: the loss is {loss:g}; "
-                f"lower learning_rate (now {self.options['learning_rate']:g}) or set gradient_clip"
+                f"lower learning_rate (now {self.options['learning_rate']:g})"
+                + ("" if self.options["gradient_clip"] else " or set gradient_clip")
             )
 
 
@@ -230,7 +231,8 @@ class _Helper:
 
     def update_then_prepare(self, following: np.ndarray | None) -> None:
         """Update this thread's pieces, then make ready its rows of the following batch, if there is one."""
-        self._update()
+        with np.errstate(all="ignore"):  # each thread has its own; see run_epoch
+            self._update()
         if following is not None:
             self.prepare(following)
 
