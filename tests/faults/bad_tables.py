@@ -78,6 +78,12 @@ def encrypted() -> bytes:
     return bytes(content)
 
 
+def garbled_name() -> bytes:
+    """Return a zip that says its member's name is UTF-8, and that it reaches into the compressed bytes."""
+    content = zipped(**{"train.csv": LARGE}).replace(b"\t\0\0\0train", b",\0\0\0train", 1)
+    return content[:6] + b"\0\x08" + content[8:]  # the flags of the file's own header
+
+
 def zip_bomb(path: Path) -> None:
     """Write a zip of 0.3 MB that unpacks to 300 MB: a header, then one endless row."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("train.csv", "w") as plain:
@@ -147,6 +153,7 @@ CASES = [
     Bad("an .xz cut short", "cut.csv.xz", lzma.compress(LARGE)[:-20]),
     Bad("a .zst cut short", "cut.csv.zst", zstd(LARGE)[:-20]),
     Bad("a .zip cut short", "cut.csv.zip", zipped(**{"train.csv": LARGE})[:-40]),
+    Bad("a .zip whose name is no UTF-8", "mixed.zip", garbled_name()),
     Bad("a .zip with a flipped bit", "flip.csv.zip", flipped(zipped(**{"train.csv": LARGE}), 300)),
     Bad("a .zip of several files", "all.zip", zipped(**{"train.csv": LARGE, "test.csv": LARGE, "sample.csv": b"x"})),
     Bad("a .zip of nothing", "none.zip", zipped()),

@@ -49,7 +49,7 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
                 raise InputError(f"{path}: the file is empty; fetch it again")
             wrapping = next((kind for magic, kind in WRAPPINGS.items() if start.startswith(magic)), "")
             if wrapping == "zip":
-                with zipfile.ZipFile(raw) as archive, archive.open(only_member(path, archive)) as plain:
+                with open_member(path, raw) as plain:
                     yield plain
             elif wrapping == "zst":
                 with pa.CompressedInputStream(pa.PythonFile(raw), "zstd") as plain:
@@ -59,6 +59,15 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
                 with openers[wrapping](raw) if wrapping else contextlib.nullcontext(raw) as plain:
                     yield plain
     except BROKEN as error:
+        raise broken(path, error) from error
+
+
+def open_member(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    """Open the one file of an archive."""
+    try:
+        archive = zipfile.ZipFile(raw)
+        return archive.open(only_member(path, archive))
+    except (ValueError, IndexError, OverflowError, RuntimeError) as error:  # what its headers say makes no sense
         raise broken(path, error) from error
 
 
