@@ -13,6 +13,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/run.smk"
 
 
 rule all:
@@ -22,12 +23,12 @@ rule all:
         model_files("metrics.json"),
 
 
-onsuccess:
-    print(closing_words())
-
-
 onstart:
     hold_folder()
+
+
+onsuccess:
+    print(closing_words())
 
 
 onerror:

@@ -137,15 +137,19 @@ def append(name: str, text: str) -> Change:
     return lambda workspace: (workspace.path / name).write_bytes(workspace.read(name) + text.encode()) and None
 
 
+def matching(workspace: Any, patterns: Iterable[str]) -> list[Path]:
+    """Return the files of some patterns, at least one a pattern."""
+    found = {pattern: [path for path in workspace.path.glob(pattern) if path.is_file()] for pattern in patterns}
+    assert all(found.values()), f"nothing matches one of {list(patterns)}"
+    return [path for files in found.values() for path in files]
+
+
 def delete(*patterns: str) -> Change:
     """Delete files, at least one a pattern."""
 
     def change(workspace: Any) -> None:
-        for pattern in patterns:
-            files = [path for path in workspace.path.glob(pattern) if path.is_file()]
-            assert files, f"there is no {pattern}"
-            for file in files:
-                file.unlink()
+        for file in matching(workspace, patterns):
+            file.unlink()
 
     return change
 
@@ -154,11 +158,8 @@ def touch(*patterns: str) -> Change:
     """Make files as new as can be."""
 
     def change(workspace: Any) -> None:
-        for pattern in patterns:
-            files = [path for path in workspace.path.glob(pattern) if path.is_file()]
-            assert files, f"there is no {pattern}"
-            for file in files:
-                os.utime(file)
+        for file in matching(workspace, patterns):
+            os.utime(file)
 
     return change
 

@@ -1,12 +1,9 @@
 # What the rules share: the checked configuration, and the names of files that follow from it.
 
-import csv
-import fcntl
 import glob
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -20,7 +17,6 @@ from settings import read_settings
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
-STARTED = time.time()
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
 
@@ -150,89 +146,3 @@ def training_options(model):
     if MODELS[model]["schedule"]["name"] == "constant":
         left_out.add("epochs")
     return {key: value for key, value in MODELS[model].items() if key not in left_out}
-
-
-def closing_words():
-    """Return what a finished run ends with: how good, what to hand in, what to look at."""
-    asked = workflow.dag_settings
-    part = set(asked.targets) - {"all"} or asked.until or asked.omit_from
-    if part or not Path("results/comparison.csv").exists():
-        return (
-            "done"  # what stands may be of another run; or the results lie in a bucket
-        )
-    with open("results/comparison.csv", encoding="utf-8", newline="") as table:
-        rows = list(csv.DictReader(table))
-    # what is handed in: the best, or the one model or mean that the config names
-    named = " + ".join(CANDIDATES) if SETTINGS["submission"]["from"] != "best" else ""
-    row = next((row for row in rows if row["model"] == named), rows[0])
-    accuracy = "not measured (folds.count is 1)"
-    if row["accuracy"]:
-        share, low, high = (
-            100 * float(row[key]) for key in ("accuracy", "low", "high")
-        )
-        accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
-    return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
-
-
-def hold_folder():
-    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
-
-    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
-    still. `make run` has put it there already.
-    """
-    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    if os.path.sameopenfile(lock, 0):
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
-        ) from None
-    except OSError:
-        return  # a file system without locks: Snakemake's own will do
-    os.dup2(lock, 0)
-
-
-def parting_words(logs):
-    """Return what a run that failed or was stopped ends with: the cause once more, and how to go on."""
-    text = "".join(
-        Path(log).read_text(encoding="utf-8", errors="replace") for log in logs
-    )
-    signals = set(re.findall(r"died with <Signals\.(\w+)", text)) - {
-        "SIGINT",
-        "SIGTERM",
-    }
-    causes = [f"a job was ended by {signal}" for signal in sorted(signals)]
-    if "SIGKILL" in signals:
-        causes.append(
-            "most likely for want of memory: use fewer --cores, or smaller models or batches"
-        )
-    failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
-    if failed:
-        # the default profile does not name the failed job, but its script bears the name of its stage
-        stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
-        for stage in dict.fromkeys(stages):
-            written = [
-                Path(f"results/logs/{stage}.log"),
-                *sorted(Path("results/logs", stage).rglob("*.log")),
-            ]
-            for path in written:
-                if not path.exists() or path.stat().st_mtime < STARTED:
-                    continue
-                said = path.read_text(encoding="utf-8", errors="replace").splitlines()
-                if any(
-                    line.startswith((f"{stage}:", f"{stage} ", "Traceback"))
-                    for line in said
-                ):
-                    causes += said[-8:]
-    if not causes and not failed:
-        return "stopped: the same command goes on from the last finished block"
-    return "\n".join(
-        [
-            "",
-            *causes,
-            "",
-            "once that is mended, the same command goes on from the last finished block",
-        ]
-    )

@@ -43,7 +43,7 @@ def reached(script: Path) -> set[Path]:
 
 @functools.cache
 def imported(path: Path) -> tuple[Path, ...]:
-    """Return the files beside workflow/scripts that a file imports, anywhere in it."""
+    """Return the files of workflow/scripts that a file imports, anywhere in it."""
     package = path.relative_to(SCRIPTS).parent.parts
     files: list[Path] = []
     for node in ast.walk(syntax(path)):

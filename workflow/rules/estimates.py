@@ -1,7 +1,7 @@
 """How much memory and time a job may take, from what can be known before it runs.
 
 The figures are on the high side: a node may be ten times slower than the machine they were measured
-on (benchmarks/README.md), and a job that was given too little is submitted again with more.
+on (benchmarks/speed.md), and a job that was given too little is submitted again with more.
 """
 
 import itertools

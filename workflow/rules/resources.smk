@@ -1,5 +1,5 @@
-# What each rule asks of a cluster. A rule whose work grows with the rows states memory (mem_mb) and time
-# (runtime, minutes) by these functions; the few others run where Snakemake runs (`localrule`).
+# What the stages ask of a cluster, memory (mem_mb) and time (runtime, minutes), by these functions. export,
+# samples, figures and report run where Snakemake runs (`localrule`); the last two hold the training images there.
 # No result depends on any of this, and nothing reruns because of it.
 
 import math

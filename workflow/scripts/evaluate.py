@@ -41,10 +41,10 @@ def evaluate(
     out_of_fold = np.zeros((len(fold), options["classes"]))
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
-    for number, path in enumerate(weights):
-        tensors, about = state.read_weights(path)
-        if number == 0 and about["model"]["deskew"]:
-            deskew(data.images, data.shape, out=data.images)
+    members = [state.read_weights(path) for path in weights]
+    if members[0][1]["model"]["deskew"]:
+        deskew(data.images, data.shape, out=data.images)
+    for number, (tensors, _) in enumerate(members):
         mine, held_out = fold != number, fold == number
         plain = ensemble.mean_probabilities([network.as_layers(tensors)], data.images[mine], data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))

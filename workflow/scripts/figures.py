@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ann import augment, dataset, metrics, pictures, plots, state, tables
 from ann.deskew import deskew
-from job import job, replacing
+from job import by_model, job, replacing
 from matplotlib.figure import Figure
 
 SIDE = 64  # pixels: larger images are shown smaller
@@ -146,10 +146,10 @@ if __name__ == "__main__":
 
     with job("figures", Path(snakemake.log[0])):
         given, names = snakemake.input, snakemake.params.options["models"]
-        members = len(given.histories) // len(names)
+        histories = by_model(names, given.histories)
         files = {
             name: Model(
-                [Path(p) for p in given.histories[i * members : (i + 1) * members]],
+                histories[name],
                 Path(given.metrics[i]),
                 Path(given.validations[i]),
                 Path(given.weights[i]),

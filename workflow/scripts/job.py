@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -108,3 +108,9 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a small JSON file, readable by people too."""
     with replacing(path) as part:
         part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def by_model(models: Sequence[str], paths: Sequence[str]) -> dict[str, list[Path]]:
+    """Return a rule's files by model: equally many of each, models in order."""
+    each = len(paths) // len(models)
+    return {model: [Path(path) for path in paths[i * each : (i + 1) * each]] for i, model in enumerate(models)}

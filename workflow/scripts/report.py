@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from ann import InputError, dataset, metrics, pictures, state, tables
-from job import job, replacing
+from job import by_model, job, replacing
 
 # beside the scripts' folder; this very file is run from a copy elsewhere
 TEMPLATES = Path(job_module.__file__).parents[1] / "report"
@@ -253,9 +253,7 @@ if __name__ == "__main__":
 
     with job("report", Path(snakemake.log[0])):
         given, options = snakemake.input, snakemake.params.options
-        models, candidates = list(options["config"]["models"]), options["candidates"]
-        members, shards = len(given.histories) // len(models), len(given.test)
-        histories, predictions = ([Path(p) for p in paths] for paths in (given.histories, given.predictions))
+        models = list(options["config"]["models"])
         inputs = Inputs(
             quality=Path(given.quality),
             comparison=Path(given.comparison),
@@ -263,10 +261,10 @@ if __name__ == "__main__":
             metrics=dict(zip(models, map(Path, given.metrics), strict=True)),
             validations=dict(zip(models, map(Path, given.validations), strict=True)),
             weights=dict(zip(models, map(Path, given.weights), strict=True)),
-            histories={model: histories[i * members : (i + 1) * members] for i, model in enumerate(models)},
+            histories=by_model(models, given.histories),
             train=[Path(p) for p in given.train],
             test=[Path(p) for p in given.test],
-            predictions={model: predictions[i * shards : (i + 1) * shards] for i, model in enumerate(candidates)},
+            predictions=by_model(options["candidates"], given.predictions),
             figures={Path(path).stem: Path(path) for path in given.figures},
         )
         report(inputs, Path(snakemake.output[0]), options["config"], snakemake.params.threads)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, plots
+from ann import dataset, pictures, plots
 from job import job, replacing
 
 SIDE = 64  # pixels: larger images are shown smaller
@@ -26,7 +26,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     data = dataset.read_keys(shards)
     assert data.label is not None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
-    images = dataset.read_images(shards, rows).reshape(-1, *data.shape)
+    images = pictures.shrink(dataset.read_images(shards, rows).reshape(-1, *data.shape), SIDE)
     captions = [str(label) for label in data.label[rows]]
     title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
     with replacing(figure) as part:

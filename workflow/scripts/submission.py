@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from ann import InputError, tables
 from ann.wrapping import open_table
-from job import job, replacing
+from job import by_model, job, replacing
 
 
 def submission(
@@ -100,11 +100,8 @@ if __name__ == "__main__":
     with job("submission", Path(snakemake.log[0])):
         options = snakemake.params.options
         comparison, sample = (snakemake.input.get(name, None) for name in ("comparison", "sample"))
-        paths = [Path(p) for p in snakemake.input.predictions]
-        shards = len(paths) // len(options["models"])
-        by_model = {model: paths[i * shards : (i + 1) * shards] for i, model in enumerate(options["models"])}
         submission(
-            by_model,
+            by_model(options["models"], snakemake.input.predictions),
             Path(comparison) if comparison else None,
             Path(sample) if sample else None,
             Path(snakemake.output[0]),

@@ -80,7 +80,7 @@ def sentence(text: str, title: str) -> Figure:
 
 
 def image_grid(images: np.ndarray, captions: Sequence[str], title: str, pixel_max: float, columns: int = 5) -> Figure:
-    """Show images in rows of five, as in the notebook; ink is dark.
+    """Show images in rows, five in each as in the notebook unless `columns` says otherwise; ink is dark.
 
     Parameters
     ----------

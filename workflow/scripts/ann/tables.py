@@ -1,6 +1,6 @@
-"""Folds and predictions: their Parquet schemas, written from arrays and read back as arrays.
+"""The small tables, read back as arrays or as pandas reads them: folds, predictions, ranking, histories, JSON.
 
-And the ranking of the models, as pandas reads it.
+The Parquet schemas of folds and predictions are known here only.
 """
 
 import contextlib
@@ -124,6 +124,12 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return table["id"].to_numpy(), _matrix(table["probabilities"])
 
 
+def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield what `read_predictions` returns, one row group at a time."""
+    for table in read_groups(path, ["id", "probabilities"]):
+        yield table["id"].to_numpy(), _matrix(table["probabilities"])
+
+
 def read_comparison(path: Path) -> pd.DataFrame:
     """Return comparison.csv; a model may be called 1, or nan."""
     return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
@@ -162,12 +168,6 @@ def read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     if not isinstance(content, dict) or set(keys) - content.keys():
         raise not_ours(path, f"it has not the keys {', '.join(keys)}")
     return content
-
-
-def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield what `read_predictions` returns, one row group at a time."""
-    for table in read_groups(path, ["id", "probabilities"]):
-        yield table["id"].to_numpy(), _matrix(table["probabilities"])
 
 
 def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:
