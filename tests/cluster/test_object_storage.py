@@ -50,12 +50,12 @@ def bucket(s3):
 
 @pytest.fixture(scope="module")
 def run(s3, bucket, local_run):
-    """Return a function that runs the workflow in a workspace that keeps no results, for some epochs."""
+    """Return a function that runs the workflow in a workspace that keeps no results, and tells which jobs it ran."""
 
-    def run_remotely(workspace: Workspace, target: str, epochs: int) -> Counter:
+    def run_remotely(workspace: Workspace, *arguments: str, epochs: int = 800) -> Counter:
         workspace.configure({**CONFIG, "models": {"mlp": {**CONFIG["models"]["mlp"], "epochs": epochs}}})
         result = workspace.snakemake(
-            target,
+            *arguments,
             *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/run"),
             *("--storage-s3-endpoint-url", s3, "--storage-s3-region", "us-east-1"),
             *("--storage-s3-access-key", "key", "--storage-s3-secret-key", "secret"),
@@ -71,13 +71,37 @@ def run(s3, bucket, local_run):
 def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, bucket, local_run, tmp_path):
     # one machine ends after the first block, the next goes on from what lies in the bucket
     one, other = copy_workflow(tmp_path / "one"), copy_workflow(tmp_path / "other")
-    first = run(one, "results/models/mlp/fold-0/epoch-0400.npz", 800)
+    first = run(one, "results/models/mlp/fold-0/epoch-0400.npz")
     assert first == Counter(normalize=1, split=1, train=1)
-    rest = run(other, "all", 800)
+    rest = run(other)
     assert rest["train"] == 3
     assert rest["split"] == 0
     for name in ("results/models/mlp/fold-0/epoch-0800.npz", "results/submission.csv", "results/comparison.csv"):
         assert bucket.Object(f"run/{name}").get()["Body"].read() == local_run.read(name), name
     # more epochs: the added blocks, and what follows
-    added = run(other, "all", 1200)
+    added = run(other, epochs=1200)
     assert (added["train"], added["export"], added["normalize"], added["split"]) == (2, 2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        ["kubernetes"],
+        [
+            "aws-batch",
+            "--aws-batch-region",
+            "us-east-1",
+            "--aws-batch-job-queue",
+            "queue",
+            "--aws-batch-job-role",
+            "role",
+        ],
+        ["googlebatch", "--googlebatch-project", "project", "--googlebatch-region", "europe-west1"],
+    ],
+    ids=lambda engine: engine[0],
+)
+def test_a_cloud_that_is_not_at_hand_plans_the_same_jobs(run, tmp_path, engine):
+    planned = run(
+        copy_workflow(tmp_path / "workspace"), "--dry-run", "--forceall", "--jobs", "4", "--executor", *engine
+    )
+    assert (planned["normalize"], planned["train"], planned["report"]) == (2, 4, 1)
