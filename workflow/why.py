@@ -34,7 +34,7 @@ def read_jobs(dry_run: str) -> Iterator[dict[str, str]]:
         if rule := re.fullmatch(r"(?:local)?rule (\w+):", line):
             job = {"rule": rule[1]}
         elif job and (detail := re.fullmatch(r"    (\w+): (.*)", line)):
-            job[detail[1]] = detail[2]
+            job[detail[1]] = re.sub(r" \(update\)(?=, |$)", "", detail[2])  # an output that is kept until replaced
             if detail[1] == "resources":  # the last of them
                 yield job
                 job = {}

@@ -19,7 +19,7 @@ def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
     outputs = re.findall(r"^    output: (.+)$", workspace.snakemake("-n").stdout, re.MULTILINE)
     assert len(outputs) == 20 * 8 * 10 + 20 * 8 + 20 + 20 + 9  # train, export, evaluate, predict, and the others
     for name in [*tables.values(), *", ".join(outputs).split(", ")]:
-        file = workspace.path / name
+        file = workspace.path / name.removesuffix(" (update)")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         os.utime(file, (1e9, 1e9))
@@ -80,7 +80,7 @@ def test_make_why_reads_any_file_name(make_workspace):
     workspace.snakemake("results/models/mlp/metrics.json")
     workspace.configure({"data": tables | {"classes": 12}, "models": {"mlp": network}})
     told = make_why(workspace).stdout.splitlines()
-    assert told[0] == f"normalize split=train, shard={Path(name).stem}: classes was 10, is 12"
+    assert f"normalize split=train, shard={Path(name).stem}: classes was 10, is 12" in told
     assert "split: follows normalize" in told
     assert "train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split" in told
 
