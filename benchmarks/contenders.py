@@ -29,7 +29,7 @@ class SklearnNetwork:
     def run_epoch(self) -> float:
         """Train an epoch and return its seconds."""
         began = time.perf_counter()
-        self.model.partial_fit(self.images, self.labels, range(10))
+        self.model.partial_fit(self.images, self.labels, classes=range(10))
         return time.perf_counter() - began
 
     def accuracy(self) -> float:

@@ -1,6 +1,7 @@
 """What the tests ask of Slurm; `make test-cluster` starts it."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,8 @@ class SlurmRun:
                 cwd=workspace.path,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                # what runs in the background of a shell ignores it, and its children after it
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def finish(self) -> str:
