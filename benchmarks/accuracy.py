@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
 
 from ann import ensemble, metrics, training  # noqa: E402
-from ann.deskew import deskew  # noqa: E402
+from ann.straighten import straighten  # noqa: E402
 from settings import read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
@@ -61,7 +61,7 @@ def main(changes: str, folds: int) -> None:
     model = default | yaml.safe_load(f"{{{changes}}}")
     options = read_settings({"models": {"mlp": model}}, [])["models"]["mlp"]
     rows = load_rows()
-    images = deskew(rows.images, (28, 28)) if options["deskew"] else rows.images
+    images = straighten(rows.images, (28, 28), options)
     labels, unseen = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
     fold = deal(labels, folds)
     out_of_fold = np.zeros((TRAINED_ON, 10))

@@ -24,6 +24,7 @@ CONFIG = {
             "block": 6,
             "batch_size": 64,
             "deskew": True,
+            "spread": [5.6, 4.5],
             "augment": {"shift": 2, "rotate": 8},
         },
         "small": {"hidden": [], "epochs": 1, "block": 1},

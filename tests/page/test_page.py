@@ -9,7 +9,7 @@ import pytest
 import report
 import yaml
 from ann import dataset, network, state
-from ann.deskew import deskew
+from ann.straighten import straighten
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from settings import read_settings
@@ -199,17 +199,18 @@ def test_the_keyboard_clears_the_square_and_chooses_an_example(open_page):
 
 
 def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, page_run):
-    tensors, _ = state.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
+    tensors, about = state.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
     images = dataset.read_shards([page_run.path / "results/data/test/test.parquet"]).images
     assert len(images) == 1000
-    expected = network.predict(network.as_layers(tensors), deskew(images, (28, 28)), 255)
+    expected = network.predict(network.as_layers(tensors), straighten(images, (28, 28), about["model"]), 255)
     computed = open_page().evaluate(
         """encoded => {
-            const layers = readNetwork(JSON.parse(document.getElementById("network").textContent));
+            const about = JSON.parse(document.getElementById("network").textContent);
+            const layers = readNetwork(about);
             const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
             return Array.from({ length: bytes.length / 784 }, (_, i) => {
                 const image = Float32Array.from(bytes.subarray(784 * i, 784 * (i + 1)), pixel => pixel / 255);
-                return classify(layers, deskew(image, 255));
+                return classify(layers, straighten(image, about));
             });
         }""",
         base64.b64encode(images.tobytes()).decode(),

@@ -27,7 +27,7 @@ def shard(tmp_path: Path) -> Path:
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"deskew": False}})
+    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}})
     return network.as_layers(tensors)
 
 

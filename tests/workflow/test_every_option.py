@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "submission: from": ["sgd"],
     "submission: columns": ["id", "digit"],
     "models: hidden": [17],
+    "models: spread": [5.6, 4.5],
 }
 
 

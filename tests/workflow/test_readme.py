@@ -6,7 +6,8 @@ import subprocess
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from ann.deskew import deskew
+import yaml
+from ann.straighten import straighten
 from conftest import BIN, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
     np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
 
 
-def test_the_lines_of_numpy_that_deskew_do_what_the_model_does(real_train):
+def test_the_lines_of_numpy_that_straighten_do_what_the_default_model_does(real_train):
     [code] = [text for language, text in BLOCKS if language == "python" and "slant" in text]
     odd = np.zeros((5, 28, 28), np.uint8)  # blank, one row, a steep stroke, and lit to the edges
     odd[1, 9, 3:20] = 255
@@ -36,7 +37,8 @@ def test_the_lines_of_numpy_that_deskew_do_what_the_model_does(real_train):
     given = np.array([*(row[1:] for row in real_train[1:]), *odd.reshape(5, -1)], np.uint8)
     names = {"np": np, "image": given.copy()}
     exec(code, names)
-    apart = np.abs(names["image"].reshape(-1, 784) - deskew(given, (28, 28)))
+    default = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["models"]["mlp"]
+    apart = np.abs(names["image"].reshape(-1, 784) - straighten(given, (28, 28), default))
     assert apart.max() <= 1
     assert np.mean(apart > 0) < 0.001
 

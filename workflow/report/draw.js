@@ -48,21 +48,34 @@ function classify(layers, pixels) {
   return exponentials.map((value) => value / sum);
 }
 
-// Return an image sheared upright, as ann/deskew.py does it: row y is shifted by slant · (y - centre of mass).
-function deskew(image, pixelMax) {
+// Return an image sheared and stretched about its centre of mass, as ann/straighten.py does it.
+function straighten(image, about) {
+  if (!about.deskew && about.spread === null) return image;
+  const [down, across] = about.spread ?? [null, null];
+  const columns = transpose(resampleRows(transpose(image), false, down));
+  return resampleRows(columns, about.deskew, across).map((value) => Math.round(about.pixel_max * value) / about.pixel_max);
+}
+
+function transpose(image) {
+  return image.map((_, i) => image[(i % SIDE) * SIDE + Math.floor(i / SIDE)]);
+}
+
+function resampleRows(image, deskew, spread) {
   const at = (x, y) => (x < 0 || x >= SIDE ? 0 : image[y * SIDE + x]);
   const sum = (of) => image.reduce((total, value, i) => total + value * of(i % SIDE, Math.floor(i / SIDE)), 0);
   const mass = sum(() => 1);
+  if (!(mass > 0)) return image;
   const [centreX, centreY] = [sum((x) => x) / mass, sum((_, y) => y) / mass];
-  const variance = sum((_, y) => (y - centreY) ** 2);
-  if (!(variance > 0)) return image;
-  const slant = Math.min(1, Math.max(-1, sum((x, y) => (x - centreX) * (y - centreY)) / variance));
+  const variance = sum((_, y) => (y - centreY) ** 2) / mass;
+  const covariance = sum((x, y) => (x - centreX) * (y - centreY)) / mass;
+  const slant = deskew && variance > 0 ? Math.min(1, Math.max(-1, covariance / variance)) : 0;
+  const breadth = Math.sqrt(sum((x, y) => (x - centreX - slant * (y - centreY)) ** 2) / mass);
+  const step = spread !== null && breadth > 0 ? Math.min(1.5, Math.max(1 / 1.5, breadth / spread)) : 1;
   return image.map((_, i) => {
-    const y = Math.floor(i / SIDE);
-    const from = (i % SIDE) + slant * (y - centreY);
+    const [x, y] = [i % SIDE, Math.floor(i / SIDE)];
+    const from = centreX + slant * (y - centreY) + step * (x - centreX);
     const left = Math.floor(from);
-    const value = at(left, y) + (from - left) * (at(left + 1, y) - at(left, y));
-    return Math.round(pixelMax * value) / pixelMax;
+    return at(left, y) + (from - left) * (at(left + 1, y) - at(left, y));
   });
 }
 
@@ -143,7 +156,7 @@ function startDrawing() {
   }
 
   function show(drawn) {
-    const image = about.deskew ? deskew(drawn, about.pixel_max) : drawn;
+    const image = straighten(drawn, about);
     const seen = document.getElementById("seen").getContext("2d");
     const picture = seen.createImageData(SIDE, SIDE);
     image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));

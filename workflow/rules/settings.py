@@ -227,6 +227,9 @@ def not_finite(value: Any, path: tuple[str, ...]) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
             yield from not_finite(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from not_finite(item, (*path, str(number)))
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{'.'.join(path)}: {value} is not a finite number"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from ann import dataset, ensemble, metrics, network, state, tables
-from ann.deskew import deskew
+from ann.straighten import straighten
 from job import job, replacing, write_json
 from threadpoolctl import threadpool_limits
 
@@ -42,8 +42,7 @@ def evaluate(
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
-    if members[0][1]["model"]["deskew"]:
-        deskew(data.images, data.shape, out=data.images)
+    straighten(data.images, data.shape, members[0][1]["model"], out=data.images)
     for number, (tensors, _) in enumerate(members):
         mine, held_out = fold != number, fold == number
         plain = ensemble.mean_probabilities([network.as_layers(tensors)], data.images[mine], data.pixel_max, threads)

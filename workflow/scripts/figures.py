@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ann import augment, dataset, metrics, pictures, plots, state, tables
-from ann.deskew import deskew
+from ann.straighten import straighten
 from job import by_model, job, replacing
 from matplotlib.figure import Figure
 
@@ -67,10 +67,11 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
 
 
 def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
-    """Show what a model's `deskew` and `augment` options do to one image."""
+    """Show what a model's `deskew`, `spread` and `augment` options do to one image."""
     if not augment.is_active(options["augment"]):
+        straightened = options["deskew"] or options["spread"] is not None
         return plots.sentence(
-            f"It sees the images {'sheared upright' if options['deskew'] else 'as they are'}: "
+            f"It sees the images {'straightened' if straightened else 'as they are'}: "
             "nothing in its augment section distorts them.",
             f"What augmentation does\n{model}, {len(data.id):,} rows",
         )
@@ -78,8 +79,7 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     row = int(data.label.argmax())
     distorted = np.empty((DISTORTIONS, data.images.shape[1]), np.float32)
     copies = np.repeat(data.images[row : row + 1], DISTORTIONS, axis=0)
-    if options["deskew"]:
-        copies = deskew(copies, data.shape)
+    copies = straighten(copies, data.shape, options)
     augment.Distortion(data.shape, options["augment"]).apply(
         copies, data.pixel_max, np.random.default_rng(0), distorted
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ann import dataset, ensemble, state, tables
-from ann.deskew import deskew
+from ann.straighten import straighten
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -30,10 +30,10 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     views = ensemble.view_matrices(shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
     networks = [layers for tensors, _ in members for layers in ensemble.member_networks(tensors, views)]
-    deskews = members[0][1]["model"]["deskew"]
+    model = members[0][1]["model"]
     with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
-            images = deskew(images, shape) if deskews else images
+            images = straighten(images, shape, model)
             tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max, threads))
 
 

@@ -138,6 +138,7 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     return {
         "sizes": about["sizes"],
         "deskew": about["model"]["deskew"],
+        "spread": about["model"]["spread"],
         "pixel_max": about["pixel_max"],
         "biases": [f"bias_{i}" in halves for i in range(layers)],
         "weights": pictures.data_url(b"".join(halves[name].tobytes() for name in order), "").partition(",")[2],

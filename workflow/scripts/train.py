@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ann import InputError, dataset, state, tables, training
-from ann.deskew import deskew
+from ann.straighten import straighten
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -57,8 +57,7 @@ def train(
     data = dataset.read_shards(shards)
     assert data.label is not None
     fold = tables.match_folds(folds, data)
-    if options["deskew"]:
-        deskew(data.images, data.shape, out=data.images)
+    straighten(data.images, data.shape, options, out=data.images)
     rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
     held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
     sizes = [data.images.shape[1], *options["hidden"], classes]

@@ -1,0 +1,125 @@
+"""straighten.py: the map by its definition, pixel by pixel; and that training and prediction both use it."""
+
+import json
+from typing import Any
+
+import evaluate
+import numpy as np
+import plain
+import predict
+import pytest
+import split
+import train
+from ann import dataset, network, state, tables
+from ann.straighten import straighten
+
+IMAGES, LABELS = plain.digits(600)
+UPRIGHT: dict[str, Any] = {"deskew": True, "spread": None}
+EVEN: dict[str, Any] = {"deskew": True, "spread": [5.6, 4.5]}
+AS_GIVEN: dict[str, Any] = {"deskew": False, "spread": None}
+
+
+def slant(image: np.ndarray) -> tuple[float, float]:
+    """Return the regression of x on y over the pixel values, and the mean of y."""
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    mean_y, mean_x = np.average(y, weights=image), np.average(x, weights=image)
+    covariance = np.average((x - mean_x) * (y - mean_y), weights=image)
+    return covariance / np.average((y - mean_y) ** 2, weights=image), mean_y
+
+
+def slow_rows(image: np.ndarray, deskew: bool, spread: float | None) -> np.ndarray:
+    by, mean_y = slant(image)
+    by = min(1.0, max(-1.0, by)) if deskew else 0
+    height, width = image.shape
+    y, x = np.mgrid[:height, :width]
+    mean_x = np.average(x, weights=image)
+    middle = mean_x + by * (y - mean_y)
+    breadth = np.sqrt(np.average((x - middle) ** 2, weights=image))
+    step = min(1.5, max(1 / 1.5, breadth / spread)) if spread else 1
+    places = middle + step * (x - mean_x)
+    framed = np.arange(-1, width + 1)
+    return np.array([np.interp(at, framed, [0, *row, 0]) for at, row in zip(places, image, strict=True)])
+
+
+def slowly(image: np.ndarray, deskew: bool, spread: list[float] | None) -> np.ndarray:
+    if spread is None:
+        return slow_rows(image, deskew, None)
+    return slow_rows(slow_rows(image.T, False, spread[0]).T, deskew, spread[1])
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (14, 56)], ids=["square", "wide"])
+@pytest.mark.parametrize("options", [UPRIGHT, EVEN, {"deskew": False, "spread": [3.0, 6.0]}], ids=str)
+def test_images_are_sheared_and_stretched_as_their_moments_say(shape, options):
+    found = straighten(IMAGES, shape, options).reshape(-1, *shape)  # across the ends of chunks
+    for image, straight in zip(IMAGES.reshape(-1, *shape), found, strict=True):
+        assert np.abs(slowly(image, **options) - straight).max() < 0.52
+
+
+def test_a_digit_is_upright_and_as_large_as_asked_afterwards():
+    before = [abs(slant(image)[0]) for image in IMAGES.reshape(-1, 28, 28)]
+    after = [abs(slant(image)[0]) for image in straighten(IMAGES, (28, 28), UPRIGHT).reshape(-1, 28, 28)]
+    assert np.mean(before) > 0.2
+    assert np.max(after) < 0.02
+    y, x = np.mgrid[:28, :28].reshape(2, -1)
+    even = straighten(IMAGES, (28, 28), EVEN)[LABELS != 1]  # a one may be narrower: half as broad again is the most
+    for axis, wanted in ((y, 5.6), (x, 4.5)):
+        mean = even @ axis / even.sum(axis=1)
+        deviation = np.sqrt((even * (axis - mean[:, None]) ** 2.0).sum(axis=1) / even.sum(axis=1))
+        assert np.abs(np.median(deviation) - wanted) < 0.1
+        assert np.mean(np.abs(deviation - wanted) < 0.2) > 0.8  # the others are stretched as far as they may be
+
+
+def test_what_has_no_slant_stays_as_it_is():
+    blank, dot, row, bar = np.zeros((4, 28, 28), np.uint8)
+    dot[9, 20] = row[9, 3:20] = bar[3:20, 9] = 255
+    images = np.stack([blank, dot, row, bar]).reshape(4, -1)
+    assert np.array_equal(straighten(images, (28, 28), UPRIGHT), images)
+    assert straighten(images, (28, 28), AS_GIVEN) is images
+
+
+def test_what_has_no_breadth_is_not_stretched():
+    blank, dot, bar = np.zeros((3, 28, 28), np.uint8)
+    dot[9, 20] = bar[3:20, 9] = 255
+    images = np.stack([blank, dot]).reshape(2, -1)
+    assert np.array_equal(straighten(images, (28, 28), EVEN), images)
+    lit = np.flatnonzero(straighten(bar.reshape(1, -1), (28, 28), EVEN).reshape(28, 28).any(axis=0))
+    assert list(lit) == [9]
+
+
+def test_it_may_be_done_in_place():
+    images = IMAGES.copy()
+    straighten(images, (28, 28), EVEN, out=images)
+    assert np.array_equal(images, straighten(IMAGES, (28, 28), EVEN))
+    assert not np.array_equal(images, IMAGES)
+
+
+@pytest.mark.parametrize("straightens", [UPRIGHT, EVEN], ids=["upright", "even"])
+def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_path, straightens):
+    straight = straighten(IMAGES, (28, 28), straightens)
+    outputs = {}
+    for name, images, posture in (("given", IMAGES, straightens), ("straight", straight, AS_GIVEN)):
+        folder = tmp_path / name
+        folder.mkdir()
+        dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255, True)
+        dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255, False)
+        fold = split.stratify(LABELS, 2, 0)
+        tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
+        options = plain.model_options(hidden=[8], **posture)
+        files = (folder / "epoch.npz", folder / "epoch.csv")
+        shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
+        train.train(shards, folds, None, files, train.Block("mlp", 0, 1, 1), options, 10, 1, print)
+        vector = state.read_state(files[0]).vectors["parameters"]
+        tensors = network.tensor_views(vector, [784, 8, 10], True)
+        state.write_weights(folder / "weights.npz", tensors, {"model": posture})
+        choice = {"predict": {"views": 1}, "classes": 10}
+        weights = [folder / "weights.npz"] * 2
+        evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", choice)
+        predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)
+        outputs[name] = (
+            vector,
+            tables.read_validation(folder / "validation.parquet").probabilities,
+            json.loads((folder / "metrics.json").read_text())["train"]["accuracy"],
+            tables.read_predictions(folder / "predictions.parquet")[1],
+        )
+    for given, wanted in zip(outputs["given"], outputs["straight"], strict=True):
+        assert np.array_equal(given, wanted)
