@@ -25,6 +25,7 @@ CONFIG = {
             "batch_size": 64,
             "deskew": True,
             "spread": [5.6, 4.5],
+            "vary": [{}, {"spread": None}],
             "augment": {"shift": 2, "rotate": 8},
         },
         "small": {"hidden": [], "epochs": 1, "block": 1},

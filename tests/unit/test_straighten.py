@@ -93,6 +93,27 @@ def test_it_may_be_done_in_place():
     assert not np.array_equal(images, IMAGES)
 
 
+def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_path):
+    dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255, True)
+    data = dataset.read_shards([tmp_path / "train.parquet"])
+    fold = split.stratify(LABELS, 3, 0)
+    tables.write_folds(tmp_path / "folds.parquet", data, fold)
+    postures, weights, alone = (AS_GIVEN, EVEN, UPRIGHT), [], []
+    for number, posture in enumerate(postures):
+        sizes = [784, 10]
+        tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
+        weights.append(tmp_path / f"{number}.npz")
+        state.write_weights(weights[-1], tensors, {"model": posture})
+        alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
+    choice = {"predict": {"views": 1}, "classes": 10}
+    predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
+    assert np.allclose(tables.read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
+    files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
+    evaluate.evaluate(weights, [tmp_path / "train.parquet"], tmp_path / "folds.parquet", *files, choice)
+    out_of_fold = np.choose(fold[:, None], alone)
+    assert np.allclose(tables.read_validation(files[0]).probabilities, out_of_fold, atol=1e-6)
+
+
 @pytest.mark.parametrize("straightens", [UPRIGHT, EVEN], ids=["upright", "even"])
 def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_path, straightens):
     straight = straighten(IMAGES, (28, 28), straightens)

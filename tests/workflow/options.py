@@ -10,7 +10,13 @@ import yaml
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
 README = ROOT / "config" / "README.md"
-PLAIN_TYPES = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+PLAIN_TYPES = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "section",
+}
 
 
 class Option(NamedTuple):

@@ -28,6 +28,7 @@ OTHER_VALUES = {
     "submission: columns": ["id", "digit"],
     "models: hidden": [17],
     "models: spread": [5.6, 4.5],
+    "models: vary": [{}, {"deskew": True}],
 }
 
 

@@ -136,13 +136,15 @@ def previous_block(wildcards):
     return [f"{start}.npz", f"{start}.csv"] if epoch else []
 
 
-def training_options(model):
-    """Return what the state after a given epoch depends on.
+def training_options(model, fold):
+    """Return what a member's state after a given epoch depends on.
 
     How many epochs follow is not among it, unless the schedule looks ahead: raising `epochs` then
     adds blocks. Nor are `threads` and `block`, which cut the same work differently.
     """
-    left_out = {"predict", "threads", "block"}
+    left_out = {"predict", "threads", "block", "vary"}
     if MODELS[model]["schedule"]["name"] == "constant":
         left_out.add("epochs")
-    return {key: value for key, value in MODELS[model].items() if key not in left_out}
+    variants = MODELS[model]["vary"] or [{}]
+    options = {**MODELS[model], **variants[int(fold) % len(variants)]}
+    return {key: value for key, value in options.items() if key not in left_out}

@@ -93,7 +93,8 @@ def forward_seconds(model, rows):
 
 
 def evaluate_bytes(wildcards):
-    a_row = 2 * PIXELS + 64 * DATA["classes"]
+    copies = 2 + len(MODELS[wildcards.model]["vary"])
+    a_row = copies * PIXELS + 64 * DATA["classes"]
     return members_bytes(wildcards.model) + a_row * most_rows("train")
 
 

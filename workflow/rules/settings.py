@@ -100,6 +100,7 @@ def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
         filled = {
             key: fill(value[key] if key in value else copy.deepcopy(resolve(sub, root)["default"]), sub, root)
             for key, sub in properties.items()
+            if key in value or "default" in resolve(sub, root)
         }
         for key in value.keys() - properties.keys():
             filled[key] = fill(value[key], schema["additionalProperties"], root)
@@ -218,6 +219,11 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} epochs are not fewer than "
                 f"epochs ({model['epochs']}): the rate would only rise; lower it"
+            )
+        if len(model["vary"]) > settings["folds"]["count"]:
+            yield (
+                f"models.{name}.vary: {len(model['vary'])} entries, but folds.count is "
+                f"{settings['folds']['count']}: the last would never be used; leave them out"
             )
     yield from not_finite(settings, ())
 

@@ -19,7 +19,7 @@ rule train:
         runtime=minutes(train_seconds),
     params:
         options=lambda wildcards: {
-            "model": training_options(wildcards.model),
+            "model": training_options(wildcards.model, wildcards.fold),
             "folds": FOLDS,
             "shards": shards("train"),
             **of(DATA, "classes"),
@@ -49,7 +49,7 @@ rule export:
     params:
         options=lambda wildcards: {
             "model": {
-                **training_options(wildcards.model),
+                **training_options(wildcards.model, wildcards.fold),
                 **of(MODELS[wildcards.model], "epochs"),
             },
             **of(DATA, "shape", "pixel_max", "classes"),

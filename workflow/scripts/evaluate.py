@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from ann import dataset, ensemble, metrics, network, state, tables
-from ann.straighten import straighten
+from ann.straighten import straighten_for_each
 from job import job, replacing, write_json
 from threadpoolctl import threadpool_limits
 
@@ -42,14 +42,14 @@ def evaluate(
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
-    straighten(data.images, data.shape, members[0][1]["model"], out=data.images)
+    seen = straighten_for_each([about["model"] for _, about in members], data.images, data.shape)
     for number, (tensors, _) in enumerate(members):
         mine, held_out = fold != number, fold == number
-        plain = ensemble.mean_probabilities([network.as_layers(tensors)], data.images[mine], data.pixel_max, threads)
+        plain = ensemble.mean_probabilities([network.as_layers(tensors)], seen[number][mine], data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))
         if held_out.any():
             networks = ensemble.member_networks(tensors, views)
-            images = data.images[held_out]
+            images = seen[number][held_out]
             out_of_fold[held_out] = ensemble.mean_probabilities(networks, images, data.pixel_max, threads)
     rows = np.flatnonzero(fold >= 0)
     probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))

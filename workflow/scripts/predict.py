@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ann import dataset, ensemble, state, tables
-from ann.straighten import straighten
+from ann.straighten import straighten_for_each
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
@@ -29,12 +30,16 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
     views = ensemble.view_matrices(shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
-    networks = [layers for tensors, _ in members for layers in ensemble.member_networks(tensors, views)]
-    model = members[0][1]["model"]
+    networks = [ensemble.member_networks(tensors, views) for tensors, _ in members]
+    models = [about["model"] for _, about in members]
     with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
-            images = straighten(images, shape, model)
-            tables.write_predictions(writer, ids, ensemble.mean_probabilities(networks, images, pixel_max, threads))
+            seen = straighten_for_each(models, images, shape)
+            of_members = [
+                ensemble.mean_probabilities(views, member_images, pixel_max, threads)
+                for views, member_images in zip(networks, seen, strict=True)
+            ]
+            tables.write_predictions(writer, ids, np.mean(of_members, axis=0))
 
 
 if __name__ == "__main__":

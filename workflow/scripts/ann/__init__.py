@@ -2,7 +2,7 @@
 
 The package knows nothing of Snakemake and prints nothing. Its modules build on each other in these
 rows: wrapping, refusal, ingest; parquet, dataset, tables; network, augment, ensemble; state, vectors,
-optimizers, schedules, training. deskew, metrics, pictures and plots stand alone.
+optimizers, schedules, training. straighten, metrics, pictures and plots stand alone.
 """
 
 

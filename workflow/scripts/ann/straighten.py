@@ -59,6 +59,14 @@ def straighten(
     return out
 
 
+def straighten_for_each(models: Sequence[dict[str, Any]], images: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
+    """Return the images as each model wants them (see `straighten`); models that want the same share an array."""
+    postures = [(model["deskew"], tuple(model["spread"] or ())) for model in models]
+    wanted = dict(zip(postures, models, strict=True))
+    straight = {posture: straighten(images, shape, model) for posture, model in wanted.items()}
+    return [straight[posture] for posture in postures]
+
+
 def row_maps(images: np.ndarray, deskew: bool, spread: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return where each row's pixels are to be taken from: its first pixel's place, and the step to the next.
 
