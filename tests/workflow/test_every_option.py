@@ -16,6 +16,11 @@ ROWS = {f"{heading}: {row[0].strip('`')}": row for heading, row in readme_tables
 WORDS = {row[0]: set(row[1].split(", ")) - {""} for heading, row in readme_tables() if heading == "What reruns when"}
 # which of the finished run's models has an optimizer's or a schedule's own keys
 HAS = {"": "adam", "adam": "adam", "sgd": "sgd", "norm_rms": "norm_rms", "cosine": "norm_rms"}
+# what the README writes out
+EXAMPLES = [
+    yaml.safe_load(block.split("```")[0])
+    for block in (ROOT / "config" / "README.md").read_text(encoding="utf-8").split("```yaml")[1:]
+]
 OTHER_VALUES = {
     "data: train": [*FINISHED["data"]["train"], "data/train-3.csv"],
     "data: test": [*FINISHED["data"]["test"], "data/test-3.csv"],
@@ -77,9 +82,18 @@ def test_changing_an_option_reruns_what_the_readme_says(name, finished):
         assert of_models <= {path[1]}
 
 
+def test_an_entry_of_vary_trains_its_own_members_and_no_others(finished):
+    of_even_folds, of_odd_folds = next(example["vary"] for example in EXAMPLES if "vary" in example)
+    models = FINISHED["models"]
+    for entries, trained in (([{}, of_odd_folds], {"train sgd 1 0002"}), ([of_even_folds, {}], {"train sgd 0 0002"})):
+        finished.configure({**FINISHED, "models": {**models, "sgd": {**models["sgd"], "vary": entries}}})
+        jobs = planned_jobs(finished.snakemake("-n").stdout)
+        assert {job for job in jobs if job.startswith("train ")} == trained
+
+
 def test_the_readme_s_sweep_is_a_configuration():
-    text = (ROOT / "config" / "README.md").read_text(encoding="utf-8")
-    models = read_settings(yaml.safe_load(text.split("```yaml")[1].split("```")[0]), [])["models"]
+    [sweep] = [example for example in EXAMPLES if "models" in example]
+    models = read_settings(sweep, [])["models"]
     assert {name: model["hidden"] for name, model in models.items()} == {
         "mlp": [256],
         "wide": [512],
