@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rul
 
 from ann import ensemble, metrics, training  # noqa: E402
 from ann.straighten import straighten  # noqa: E402
-from settings import read_settings  # noqa: E402
+from settings import member_options, read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
 TRAINED_ON = 28_000
@@ -59,9 +59,8 @@ def main(changes: str, folds: int) -> None:
     """Print the accuracies."""
     default = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["models"]["mlp"]
     model = default | yaml.safe_load(f"{{{changes}}}")
-    options = read_settings({"models": {"mlp": model}}, [])["models"]["mlp"]
+    settings = read_settings({"folds": {"count": folds}, "models": {"mlp": model}}, [])["models"]["mlp"]
     rows = load_rows()
-    images = straighten(rows.images, (28, 28), options)
     labels, unseen = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
     fold = deal(labels, folds)
     out_of_fold = np.zeros((TRAINED_ON, 10))
@@ -70,6 +69,8 @@ def main(changes: str, folds: int) -> None:
     with ProcessPoolExecutor(2) as members:
         pending = []
         for member in range(folds):
+            options = member_options(settings, member)
+            images = straighten(rows.images, (28, 28), options)
             mine = np.flatnonzero(fold != member)
             asked = np.concatenate([images[:TRAINED_ON][fold == member], images[TRAINED_ON:]])
             learned = training.Rows(images[mine], labels[mine], rows.pixel_max)

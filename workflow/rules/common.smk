@@ -13,7 +13,7 @@ sys.path.insert(
 )
 
 from digest import code_digest, file_identity
-from settings import read_settings
+from settings import member_options, read_settings
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
@@ -145,6 +145,5 @@ def training_options(model, fold):
     left_out = {"predict", "threads", "block", "vary"}
     if MODELS[model]["schedule"]["name"] == "constant":
         left_out.add("epochs")
-    variants = MODELS[model]["vary"] or [{}]
-    options = {**MODELS[model], **variants[int(fold) % len(variants)]}
+    options = member_options(MODELS[model], int(fold))
     return {key: value for key, value in options.items() if key not in left_out}

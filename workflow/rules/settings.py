@@ -64,6 +64,12 @@ def read_settings(
     return settings
 
 
+def member_options(model: Mapping[str, Any], fold: int) -> dict[str, Any]:
+    """Return a model's section of the settings as the member that leaves out a fold has it."""
+    variants = model["vary"] or [{}]
+    return {**model, **variants[fold % len(variants)]}
+
+
 def plain(value: Any) -> Any:
     """Return the value with every mapping a dict and every sequence a list."""
     if isinstance(value, Mapping):
