@@ -73,4 +73,4 @@ def slurm_run() -> Iterator[Callable[..., SlurmRun]]:
     for run in runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGINT)
-            run.process.wait(timeout=60)
+            run.process.wait(timeout=120)

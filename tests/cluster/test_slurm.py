@@ -97,7 +97,7 @@ def test_an_interrupt_cancels_what_is_queued(local_run, before_last_block, slurm
     assert subprocess.check_output(state, text=True).strip() == "PENDING"
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
-    assert run.process.wait(timeout=60) != 0
+    assert run.process.wait(timeout=120) != 0
     # and the same command without the hold goes on
     slurm_run(before_last_block, f"{LAST_BLOCK}.npz").finish()
     assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
