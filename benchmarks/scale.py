@@ -186,7 +186,9 @@ def measure_all(rows: int, repeats: int) -> dict[str, Figures]:
 
 def slope(by_rows: dict[int, dict[str, Figures]], stage: str) -> str:
     """Return the power of the rows that a stage's core-seconds grow by, from its smallest to its largest table."""
-    few, *_, many = (rows for rows, figures in by_rows.items() if stage in figures)
+    few, *_, many = 2 * [rows for rows, figures in by_rows.items() if stage in figures]
+    if few == many:
+        return "-"
     times = by_rows[many][stage].core_seconds / by_rows[few][stage].core_seconds
     return f"{np.log(times) / np.log(many / few):.2f}"
 
@@ -244,7 +246,7 @@ def main(all_rows: list[int], repeats: int, output: Path) -> None:
         "Seconds on the clock / of all cores together / peak memory of the process. normalize, pandas and pyarrow "
         f"had {THREADS} threads, the others one; slope: the power of the rows that core-seconds grow by.",
         "",
-        *speed_lines(by_rows[first], first),
+        *(speed_lines(by_rows[first], first) if by_rows[first].keys() >= set(WHOLE) else []),
     ]
     print("\n".join(lines))
     output.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -70,7 +70,7 @@ function resampleRows(image, deskew, spread) {
   const covariance = sum((x, y) => (x - centreX) * (y - centreY)) / mass;
   const slant = deskew && variance > 0 ? Math.min(1, Math.max(-1, covariance / variance)) : 0;
   const breadth = Math.sqrt(sum((x, y) => (x - centreX - slant * (y - centreY)) ** 2) / mass);
-  const step = spread !== null && breadth > 0 ? Math.min(1.5, Math.max(1 / 1.5, breadth / spread)) : 1;
+  const step = spread !== null ? Math.min(1.5, Math.max(1 / 1.5, breadth / spread)) : 1;
   return image.map((_, i) => {
     const [x, y] = [i % SIDE, Math.floor(i / SIDE)];
     const from = centreX + slant * (y - centreY) + step * (x - centreX);

@@ -71,7 +71,7 @@ def train_bytes(wildcards):
 
 
 def train_seconds(wildcards):
-    model = MODELS[wildcards.model]
+    model = member_options(MODELS[wildcards.model], int(wildcards.fold))
     epochs = (int(wildcards.epoch) - 1) % model["block"] + 1
     return estimates.training_seconds(
         model, sizes(wildcards.model), most_rows("train"), epochs
@@ -93,8 +93,9 @@ def forward_seconds(model, rows):
 
 
 def evaluate_bytes(wildcards):
-    copies = 2 + len(MODELS[wildcards.model]["vary"])
-    a_row = copies * PIXELS + 64 * DATA["classes"]
+    postures = max(1, len(MODELS[wildcards.model]["vary"]))
+    # the images as given, in each posture, and those that a member was trained on, with what it says of them
+    a_row = (2 + postures) * PIXELS + (64 + 16 * FOLDS["count"]) * DATA["classes"]
     return members_bytes(wildcards.model) + a_row * most_rows("train")
 
 
@@ -111,7 +112,10 @@ def compare_seconds(wildcards):
 
 
 def predict_bytes(wildcards):
-    return 100e6 + members_bytes(wildcards.model)  # a row group at a time
+    # a row group at a time, its pixels four bytes wide while they are decoded
+    postures = max(1, len(MODELS[wildcards.model]["vary"]))
+    a_row = (6 + postures) * PIXELS + 32 * DATA["classes"]
+    return 100e6 + 4096 * a_row + members_bytes(wildcards.model)
 
 
 def predict_seconds(wildcards):

@@ -229,7 +229,7 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
         if len(model["vary"]) > settings["folds"]["count"]:
             yield (
                 f"models.{name}.vary: {len(model['vary'])} entries, but folds.count is "
-                f"{settings['folds']['count']}: the last would never be used; leave them out"
+                f"{settings['folds']['count']}: those beyond it would never be used; leave them out"
             )
     yield from not_finite(settings, ())
 

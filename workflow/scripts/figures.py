@@ -67,13 +67,13 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
 
 
 def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
-    """Show what a model's `deskew`, `spread` and `augment` options do to one image."""
+    """Show what the first member's `deskew`, `spread` and `augment` options do to one image."""
     if not augment.is_active(options["augment"]):
         straightened = options["deskew"] or options["spread"] is not None
         return plots.sentence(
             f"It sees the images {'straightened' if straightened else 'as they are'}: "
             "nothing in its augment section distorts them.",
-            f"What augmentation does\n{model}, {len(data.id):,} rows",
+            f"What augmentation does\n{model}, fold 0, {len(data.id):,} rows",
         )
     assert data.label is not None
     row = int(data.label.argmax())
@@ -85,7 +85,7 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     )
     shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
     images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
-    title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, 1 of {len(data.id):,} rows"
+    title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, fold 0, 1 of {len(data.id):,} rows"
     return plots.image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
 
 

@@ -35,11 +35,11 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
             seen = straighten_for_each(models, images, shape)
-            of_members = [
-                ensemble.mean_probabilities(views, member_images, pixel_max, threads)
-                for views, member_images in zip(networks, seen, strict=True)
-            ]
-            tables.write_predictions(writer, ids, np.mean(of_members, axis=0))
+            probabilities = np.zeros((len(ids), options["classes"]))
+            for member, its_images in zip(networks, seen, strict=True):
+                probabilities += ensemble.mean_probabilities(member, its_images, pixel_max, threads)
+            probabilities /= len(networks)
+            tables.write_predictions(writer, ids, probabilities)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ def train(
     data = dataset.read_shards(shards)
     assert data.label is not None
     fold = tables.match_folds(folds, data)
-    straighten(data.images, data.shape, options, out=data.images)
+    with threadpool_limits(1):
+        straighten(data.images, data.shape, options, out=data.images)
     rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
     held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
     sizes = [data.images.shape[1], *options["hidden"], classes]

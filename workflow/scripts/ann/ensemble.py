@@ -1,4 +1,4 @@
-"""Prediction: the mean over the members of a model, and over a few views of each image.
+"""Prediction: the mean over networks, and over a few views of each image.
 
 A view is one small affine distortion, the same for all images. Bilinear interpolation is linear in
 the pixels, so a view is a matrix, and warping the image is the same as multiplying that matrix

@@ -161,7 +161,8 @@ def read_header(path: Path) -> list[str]:
         raise broken(path, error) from error
     if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start[1:4:2] == b"\0\0":
         raise InputError(f"{path}: the text is UTF-16; save it as UTF-8")
-    line = next((line for line in start.removeprefix(b"\xef\xbb\xbf").splitlines() if line), b"")
+    found = re.search(rb"[^\r\n]+", start.removeprefix(b"\xef\xbb\xbf"))
+    line = found[0] if found else b""
     if line.lstrip()[:1] == b"<":
         raise InputError(
             f"{path}: this is a web page, not a CSV table (a log-in page saved in its place?); download the file again"

@@ -81,7 +81,9 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         about = json.loads(str(arrays.pop("about")))
         if not isinstance(about, dict) or "weight_0" not in arrays:
             raise KeyError("weight_0")
-    except DAMAGE as error:
+        if not {"deskew", "spread"} <= set(about["model"]):
+            raise KeyError("spread")  # those of an earlier version have none
+    except (*DAMAGE, TypeError) as error:
         raise _not_ours(path, "exported weights", error) from error
     return arrays, about
 

@@ -23,8 +23,9 @@ def straighten(
 
     The pixel at (x, y) is taken from x̄ + slant · (y - ȳ) + step · (x - x̄) in its row, where
     slant = Σ v (x - x̄)(y - ȳ) / Σ v (y - ȳ)² over the pixel values v, the regression of x on y, and
-    step = the standard deviation of x about that regression, divided by the one that is wanted. Before
-    that, columns are stretched in the same way, without the shear. Between pixels, values are interpolated.
+    step = the standard deviation of x about that regression, divided by the one that is wanted; both are
+    kept within bounds, STEEPEST and MOST. Before that, columns are stretched in the same way, without the
+    shear. Between pixels, values are interpolated.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def row_maps(images: np.ndarray, deskew: bool, spread: float | None) -> tuple[np
     Returns
     -------
     starts
-        float32, shape (images, height); zeros for what has no slant and keeps its breadth, as a blank image does.
+        float32, shape (images, height).
     steps
         float32, shape (images,).
     """
@@ -99,7 +100,7 @@ def row_maps(images: np.ndarray, deskew: bool, spread: float | None) -> tuple[np
     if spread is not None:
         variance_x = (of_columns * (x - centre_x[:, None]) ** 2).sum(axis=1) / mass
         about_slant = np.sqrt(np.maximum(variance_x - 2 * slant * covariance + slant**2 * variance_y, 0))
-        steps = np.where(about_slant > 0, np.clip(about_slant / np.float32(spread), 1 / MOST, MOST), steps)
+        steps = np.clip(about_slant / np.float32(spread), 1 / MOST, MOST)
     return slant[:, None] * from_centre + ((1 - steps) * centre_x)[:, None], steps
 
 
