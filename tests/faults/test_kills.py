@@ -22,8 +22,8 @@ CONFIG = {
 }
 if KILLS > 9:
     CONFIG["models"]["sgd"] = {**MODEL, "optimizer": {"name": "sgd", "momentum": 0.9}, "learning_rate": 0.1}
-LONG_CONFIG = {**CONFIG, "models": {"mlp": {**MODEL, "epochs": 4000, "block": 4000}}}
-LONG_TARGET = "results/models/mlp/fold-0/epoch-4000.npz"
+LONG_CONFIG = {**CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "block": 40000}}}
+LONG_TARGET = "results/models/mlp/fold-0/epoch-40000.npz"
 WAIT = 240  # seconds for anything to happen at all
 
 
@@ -77,7 +77,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(number, tmp_path, furnish):
     workspace = furnish("stopped", LONG_CONFIG)
     out = tmp_path / "out.txt"
     run = start(workspace, f"ARGS={LONG_TARGET}", out=out)
-    wait_until(lambda: "epoch    2/4000" in out.read_text(), out)
+    wait_until(lambda: "epoch     2/40000" in out.read_text(), out)
     os.killpg(run.pid, number)
     wait_until(lambda: run.poll() is not None and not scripts_of(run.pid) and "WorkflowError" in out.read_text(), out)
     said = out.read_text()

@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+MOST_BLOCKS = 400  # of a member; Snakemake plans a chain by recursion, and between 400 and 1,000 Python stops it
 LARGEST = sys.float_info.max  # a larger whole number is no float
 KINDS = {
     "integer": "a whole number",
@@ -225,6 +226,11 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
             yield (
                 f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} epochs are not fewer than "
                 f"epochs ({model['epochs']}): the rate would only rise; lower it"
+            )
+        if model["epochs"] > MOST_BLOCKS * model["block"]:
+            yield (
+                f"models.{name}.block: {model['block']} epochs a block make more than {MOST_BLOCKS} blocks one after "
+                f"another, which Snakemake cannot plan; raise it to {math.ceil(model['epochs'] / MOST_BLOCKS)} or more"
             )
         if len(model["vary"]) > settings["folds"]["count"]:
             yield (
