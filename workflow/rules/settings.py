@@ -228,9 +228,10 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
                 f"epochs ({model['epochs']}): the rate would only rise; lower it"
             )
         if model["epochs"] > MOST_BLOCKS * model["block"]:
+            enough = math.ceil(model["epochs"] / MOST_BLOCKS)
             yield (
-                f"models.{name}.block: {model['block']} epochs a block make more than {MOST_BLOCKS} blocks one after "
-                f"another, which Snakemake cannot plan; raise it to {math.ceil(model['epochs'] / MOST_BLOCKS)} or more"
+                f"models.{name}.epochs: {model['epochs']} in blocks of {model['block']} are more than {MOST_BLOCKS} "
+                f"blocks in a row, which Snakemake cannot plan; raise block to {enough} or more"
             )
         if len(model["vary"]) > settings["folds"]["count"]:
             yield (
