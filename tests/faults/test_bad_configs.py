@@ -130,8 +130,9 @@ def refusal(config):
 
 
 def keys(value):
-    """Return every key of a config, at any depth."""
-    return {key for name, item in value.items() for key in [name, *keys(item)]} if isinstance(value, dict) else set()
+    """Return every key of a config, and every place in a list, at any depth."""
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {key for name, item in named for key in [str(name), *keys(item)]}
 
 
 @SOME
