@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
 
 from ann import ensemble, metrics, training  # noqa: E402
-from ann.straighten import straighten  # noqa: E402
+from ann.straighten import straighten_for_each  # noqa: E402
 from settings import member_options, read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
@@ -63,18 +63,18 @@ def main(changes: str, folds: int) -> None:
     rows = load_rows()
     labels, unseen = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
     fold = deal(labels, folds)
+    options = [member_options(settings, member) for member in range(folds)]
+    seen = straighten_for_each(options, rows.images, (28, 28))
     out_of_fold = np.zeros((TRAINED_ON, 10))
     mean = np.zeros((len(unseen), 10))
     errors, seconds = [], 0.0
     with ProcessPoolExecutor(2) as members:
         pending = []
-        for member in range(folds):
-            options = member_options(settings, member)
-            images = straighten(rows.images, (28, 28), options)
+        for member, images in enumerate(seen):
             mine = np.flatnonzero(fold != member)
             asked = np.concatenate([images[:TRAINED_ON][fold == member], images[TRAINED_ON:]])
             learned = training.Rows(images[mine], labels[mine], rows.pixel_max)
-            pending.append(members.submit(train_member, options, member, learned, asked))
+            pending.append(members.submit(train_member, options[member], member, learned, asked))
         for member, task in enumerate(pending):
             probabilities, took = task.result()
             held_out = int(np.sum(fold == member))

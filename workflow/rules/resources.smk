@@ -92,10 +92,16 @@ def forward_seconds(model, rows):
     return operations / estimates.FLOATING_POINT_OPERATIONS + scanned
 
 
+def postures(model):
+    """Return in how many postures a model's members see an image, at most."""
+    return max(1, len(MODELS[model]["vary"]))
+
+
 def evaluate_bytes(wildcards):
-    postures = max(1, len(MODELS[wildcards.model]["vary"]))
     # the images as given, in each posture, and those that a member was trained on, with what it says of them
-    a_row = (2 + postures) * PIXELS + (64 + 16 * FOLDS["count"]) * DATA["classes"]
+    a_row = (2 + postures(wildcards.model)) * PIXELS + (
+        64 + 16 * FOLDS["count"]
+    ) * DATA["classes"]
     return members_bytes(wildcards.model) + a_row * most_rows("train")
 
 
@@ -113,8 +119,7 @@ def compare_seconds(wildcards):
 
 def predict_bytes(wildcards):
     # a row group at a time, its pixels four bytes wide while they are decoded
-    postures = max(1, len(MODELS[wildcards.model]["vary"]))
-    a_row = (6 + postures) * PIXELS + 32 * DATA["classes"]
+    a_row = (6 + postures(wildcards.model)) * PIXELS + 32 * DATA["classes"]
     return 100e6 + 4096 * a_row + members_bytes(wildcards.model)
 
 
