@@ -25,6 +25,7 @@ rule all:
 
 onstart:
     hold_folder()
+    end_on_request()
 
 
 onsuccess:

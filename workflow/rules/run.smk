@@ -2,6 +2,8 @@
 
 import csv
 import fcntl
+import signal
+import threading
 import time
 
 STARTED = time.time()
@@ -25,6 +27,20 @@ def hold_folder():
     except OSError:
         return  # a file system without locks: Snakemake's own will do
     os.dup2(lock, 0)
+
+
+def end_on_request():
+    """Let Snakemake's answer to SIGTERM run in a thread of its own.
+
+    It waits for a lock that the main thread, which Python has answer signals, may hold when a job dies of
+    the same signal: then neither would ever go on.
+    """
+    answer = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and callable(answer):
+        signal.signal(
+            signal.SIGTERM,
+            lambda *received: threading.Thread(target=answer, args=received).start(),
+        )
 
 
 def closing_words():
