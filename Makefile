@@ -34,7 +34,7 @@ test: $(VENV)/dev browser
 # side by side, since these tests mostly wait for Slurm
 test-cluster: $(VENV)/cluster
 	@tests/cluster/slurm.sh start
-	@$(BIN)/python -m pytest tests/cluster -n 6 $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
+	@$(BIN)/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
 # killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes
 soak: $(VENV)/dev

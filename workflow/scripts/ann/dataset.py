@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from ann.parquet import damaged, not_ours, open_file, read_table, seal, verify
 
 ROW_GROUP = 4096
+WRITE_BATCH = 1 << 16  # pixels encoded at a time; with pyarrow's 1,024 it takes a third longer
 # Parquet has no type below 32 bits: a pixel's three bytes of zeros are kept apart, so that they cost next to nothing
 ENCODING = {"image.list.element": "BYTE_STREAM_SPLIT"}
 
@@ -91,6 +92,7 @@ def write_shard(
             use_dictionary=False,
             column_encoding=ENCODING,
             write_page_checksum=True,
+            write_batch_size=WRITE_BATCH,
         ) as writer,
         ThreadPoolExecutor(1) as writing,
     ):

@@ -27,7 +27,7 @@ WRAPPINGS = {
     b"\x28\xb5\x2f\xfd": "zst",
 }
 BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
-LONGEST_LINE = 4 << 20  # bytes; a row of 784 pixels takes 3 kB at most
+LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels takes 3 kB at most
 
 
 @contextlib.contextmanager
