@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import figures
 import numpy as np
 import pandas as pd
 import plain
@@ -62,3 +63,21 @@ def test_a_figure_saved_twice_has_the_same_bytes(count, tmp_path: Path):
     assert content == (tmp_path / "b.svg").read_bytes()
     assert b"<svg" in content
     assert b"dc:date" not in content
+
+
+def test_the_curves_of_a_sweep_are_those_of_its_best_models(tmp_path: Path):
+    history = {"epoch": [1, 2]}
+    for side in ("train", "validation"):
+        history |= {f"{side}_loss": [0.5, 0.25], f"{side}_accuracy": [0.75, 0.875]}
+    pd.DataFrame(history).to_csv(tmp_path / "history.csv", index=False)
+
+    def legend(count: int) -> tuple[str, list[str]]:
+        names = [f"model-{place}" for place in range(count)]
+        loss, error = figures.learning_figure({name: [tmp_path / "history.csv"] * 2 for name in names}, 50).axes
+        texts = [text.get_text() for text in error.get_legend().get_texts()]
+        assert len({line.get_color() for line in loss.lines}) == len(texts)
+        return loss.get_title(loc="left").splitlines()[1], texts
+
+    assert legend(6) == ("each of 12 members, 50 rows in all", [f"model-{place}" for place in range(6)])
+    several = "each of 12 members of the best 6 of 24 models, 50 rows in all"
+    assert legend(24) == (several, [f"model-{place}" for place in range(6)])

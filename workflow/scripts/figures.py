@@ -46,14 +46,10 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     validation = tables.match_validation(models[best].validation, data)
     tensors, about = state.read_weights(models[best].weights)
     rows = len(data.id)
-    curves = {model: [tables.read_history(path) for path in files.histories] for model, files in models.items()}
     trained_on = rows - int(np.sum(validation.fold == 0))
-    members = sum(len(histories) for histories in curves.values())
+    ranked = [model for model in table.model if model in models]
     drawn = {
-        "learning": plots.learning_curves(
-            curves,
-            f"Loss and errors by epoch\neach of {members} members, {rows:,} rows in all",
-        ),
+        "learning": learning_figure({model: models[model].histories for model in ranked}, rows),
         "augmentation": augmentation_figure(data, about["model"], best),
         "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": confusion_figure(models[best].metrics, best),
@@ -64,6 +60,17 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     for name, figure in drawn.items():
         with replacing(outputs[name]) as part:
             plots.save(figure, part)
+
+
+def learning_figure(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
+    """Show the learning curves of as many models, best first, as there are colours to tell them apart."""
+    shown = list(histories)[: len(plots.PALETTE)]
+    curves = {model: [tables.read_history(path) for path in histories[model]] for model in shown}
+    whose = f" of the best {len(shown)} of {len(histories)} models" if len(histories) > len(shown) else ""
+    members = sum(len(members) for members in curves.values())
+    return plots.learning_curves(
+        curves, f"Loss and errors by epoch\neach of {members} members{whose}, {rows:,} rows in all"
+    )
 
 
 def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:

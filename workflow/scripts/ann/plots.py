@@ -121,13 +121,13 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
     Parameters
     ----------
     histories
-        By model, the history of each member.
+        By model, the history of each member; no more models than `PALETTE` has colours.
     title
         Of the figure.
     """
     figure = Figure(figsize=(WIDTH, 4.9))
     loss, error = figure.subplots(2, 1, sharex=True)
-    for color, (model, members) in zip(np.resize(PALETTE, len(histories)), histories.items(), strict=True):
+    for color, (model, members) in zip(PALETTE, histories.items(), strict=False):
         for i, history in enumerate(members):
             look = {"color": color, "marker": "o", "ms": 2.5 if len(history) <= 40 else 0}
             for side, style in (("train", {"lw": 0.8, "ls": ":"}), ("validation", {"lw": 1.2})):
