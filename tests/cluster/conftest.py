@@ -12,8 +12,9 @@ from conftest import PARTS, ROOT, SMALL_CONFIG, Workspace, write_csv
 
 from cluster.runs import LAST_BLOCK, SlurmRun
 
-# blocks long enough to be caught in the middle
-CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "block": 400}}}
+# blocks long enough to be caught in the middle, and a second model, of which the better one is handed in
+MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "block": 400}
+CONFIG = {**SMALL_CONFIG, "models": {"mlp": MLP, "wide": {**MLP, "hidden": [32], "epochs": 20}}, "submission": {"from": "best"}}
 
 
 def copy_workflow(folder: Path) -> Workspace:

@@ -20,14 +20,14 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
         for path in sorted((local_run.path / "results").rglob("*"))
         if path.suffix in (".parquet", ".npz", ".json") or path.name in ("submission.csv", "comparison.csv")
     ]
-    assert len(compared) == 15
+    assert len(compared) == 22
     for path in compared:
         assert run.workspace.read(path) == local_run.read(path), path
     # every job whose work grows with the rows went to Slurm, as its own record shows
     jobs, rules = records(run.workspace.path), submitted(output)
     assert jobs.keys() == rules.keys()
     assert Counter(rules.values()) == Counter(
-        normalize=2, quality=1, split=1, train=4, evaluate=1, compare=1, predict=1, submission=1
+        normalize=2, quality=1, split=1, train=6, evaluate=2, compare=1, predict=2, submission=1
     )
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert {job.partition for job in jobs.values()} == {"main"}

@@ -5,11 +5,11 @@ the names of columns and `pixel_max` are, would pass. So a checksum of all bytes
 before the footer, which other readers pass over.
 """
 
-import mmap
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,13 +69,10 @@ def write_table(path: Path, columns: dict[str, pa.Array]) -> None:
 def seal(path: Path) -> None:
     """Put a checksum of all bytes before the footer of a finished Parquet file."""
     with open(path, "r+b") as file:
-        file.seek(-TAIL, os.SEEK_END)
-        footer = file.seek(-TAIL - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+        footer = find_footer(file)
+        checksum = checksum_of(file, footer)
         tail = file.read()
-        file.seek(0)
-        checksum = 0
-        while piece := file.read(min(1 << 20, footer - file.tell())):
-            checksum = zlib.crc32(piece, checksum)
+        file.seek(footer)
         file.write(SEAL + zlib.crc32(tail, checksum).to_bytes(4, "little") + tail)
 
 
@@ -87,15 +84,29 @@ def verify(path: Path) -> None:
     InputError
         Where there is none, or it differs.
     """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        footer = len(content) - TAIL - int.from_bytes(content[-TAIL : -TAIL + 4], "little")
-        first = footer - len(SEAL) - 4
-        if first < 0 or content[first : footer - 4] != SEAL:
+    with open(path, "rb") as file:
+        pages = find_footer(file) - len(SEAL) - 4
+        checksum = checksum_of(file, max(0, pages))
+        if file.read(len(SEAL)) != SEAL:
             raise not_ours(path, "it has no checksum")
-        with memoryview(content) as view, view[:first] as pages, view[footer:] as tail:
-            checksum = zlib.crc32(tail, zlib.crc32(pages))
-        if checksum.to_bytes(4, "little") != content[footer - 4 : footer]:
+        said = file.read(4)
+        if zlib.crc32(file.read(), checksum).to_bytes(4, "little") != said:
             raise damaged(path, "its checksum differs")
+
+
+def find_footer(file: IO[bytes]) -> int:
+    """Return where the footer of a Parquet file begins."""
+    file.seek(-TAIL, os.SEEK_END)
+    length = int.from_bytes(file.read(4), "little")
+    return file.seek(0, os.SEEK_END) - TAIL - length
+
+
+def checksum_of(file: IO[bytes], end: int) -> int:
+    """Return the checksum of a file's first bytes, read piece by piece, so that it takes no memory; stops after them."""
+    checksum, at = 0, file.seek(0)
+    while piece := file.read(min(1 << 20, end - at)):
+        checksum, at = zlib.crc32(piece, checksum), at + len(piece)
+    return checksum
 
 
 def damaged(path: Path, error: Exception | str) -> InputError:
