@@ -14,7 +14,8 @@ from cluster.runs import LAST_BLOCK, SlurmRun
 
 # blocks long enough to be caught in the middle, and a second model, of which the better one is handed in
 MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "block": 400}
-CONFIG = {**SMALL_CONFIG, "models": {"mlp": MLP, "wide": {**MLP, "hidden": [32], "epochs": 20}}, "submission": {"from": "best"}}
+WIDE = {**MLP, "hidden": [32], "epochs": 20}
+CONFIG = {**SMALL_CONFIG, "models": {"mlp": MLP, "wide": WIDE}, "submission": {"from": "best"}}
 
 
 def copy_workflow(folder: Path) -> Workspace:

@@ -102,7 +102,7 @@ def find_footer(file: IO[bytes]) -> int:
 
 
 def checksum_of(file: IO[bytes], end: int) -> int:
-    """Return the checksum of a file's first bytes, read piece by piece, so that it takes no memory; stops after them."""
+    """Return the checksum of a file's first bytes, read piece by piece, and leave the file there."""
     checksum, at = 0, file.seek(0)
     while piece := file.read(min(1 << 20, end - at)):
         checksum, at = zlib.crc32(piece, checksum), at + len(piece)
