@@ -26,6 +26,8 @@ rule all:
 onstart:
     hold_folder()
     end_on_request()
+    if workflow.non_local_exec:
+        tell_memory()
 
 
 onsuccess:

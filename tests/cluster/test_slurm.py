@@ -89,7 +89,32 @@ def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, sl
     assert (first.state, second.state) == ("NODE_FAIL", "COMPLETED")
 
 
-def test_an_interrupt_cancels_what_is_queued(local_run, before_last_block, slurm_run):
+def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, slurm_run):
+    table = without_results.path / "data" / "test.csv"
+    rows = table.read_text().splitlines()
+    rows[3] = "x" + rows[3][rows[3].index(",") :]
+    table.write_text("\n".join(rows) + "\n")
+    run = slurm_run(without_results, "results/data/test/test.parquet", "--retries", "0")
+    assert run.process.wait(timeout=420) != 0
+    said = run.output.read_text()
+    assert (
+        "normalize: data/test.csv: mend these cells or leave the rows out:\n  row 3, line 4, column pixel0: 'x'" in said
+    )
+    assert "once that is mended, the same command goes on" in said
+
+
+def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, slurm_run):
+    few = "train:runtime=1", "train:mem_mb=100"
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--retries", "0", "--set-resources", *few)
+    os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
+    # before anything was submitted
+    before, _, _ = run.output.read_text().partition("has been submitted")
+    assert re.search(r"mlp: training may need 2\d\d MB of memory, more than the 100 MB its jobs are given", before)
+    assert run.process.wait(timeout=420) != 0
+    assert re.search(r"/rule_train/mlp_0_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
+
+
+def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_last_block, slurm_run):
     run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--set-resources", "train:slurm_extra='--hold'")
     wait_until(lambda: submitted(run.output.read_text()))
     (number,) = submitted(run.output.read_text())
@@ -98,7 +123,16 @@ def test_an_interrupt_cancels_what_is_queued(local_run, before_last_block, slurm
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
-    # and the same command without the hold goes on
+    # so does one while it trains
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz")
+    os.kill(run.training_pid(), signal.SIGSTOP)
+    (number,) = submitted(run.output.read_text())
+    state[state.index("-j") + 1] = str(number)
+    run.process.send_signal(signal.SIGINT)
+    wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
+    assert run.process.wait(timeout=120) != 0
+    assert "stopped: the same command goes on" in run.output.read_text()
+    # and the same command goes on
     slurm_run(before_last_block, f"{LAST_BLOCK}.npz").finish()
     assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
 

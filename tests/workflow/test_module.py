@@ -1,7 +1,10 @@
 """The workflow as a part of a bigger one: `module`, with another config and other result paths."""
 
+import os
+import re
 import shutil
 
+import pytest
 from conftest import PARTS, ROOT, Workspace, write_csv
 
 BIGGER = """
@@ -28,23 +31,63 @@ rule answer:
 """
 
 
-def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(tmp_path, real_train, real_test):
+@pytest.fixture
+def bigger(tmp_path, real_train, real_test) -> Workspace:
+    """A folder with a bigger workflow, a copy of this one, and tables."""
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
         (tmp_path / "mnist-numpy").mkdir(exist_ok=True)
         copy(ROOT / part, tmp_path / "mnist-numpy" / part)
+    shutil.copytree(ROOT / "profiles" / "default", tmp_path / "profiles" / "default")
     write_csv(tmp_path / "tables" / "train.csv", real_train[:201])
     write_csv(tmp_path / "tables" / "test.csv", real_test)
     (tmp_path / "Snakefile").write_text(BIGGER, encoding="utf-8")
-    bigger = Workspace(tmp_path)
+    return Workspace(tmp_path)
+
+
+def plan(bigger: Workspace, old: str, new: str, check: bool = True) -> str:
+    """Return what would run if the bigger workflow said something else."""
+    assert old in BIGGER
+    (bigger.path / "Snakefile").write_text(BIGGER.replace(old, new), encoding="utf-8")
+    said = bigger.snakemake("--dry-run", check=check)
+    return said.stdout
+
+
+def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
     first = bigger.snakemake()
     assert bigger.read("answer.txt").split() == [b"151"]
-    assert [path.parent.name for path in tmp_path.rglob("results")] == ["digits"]
+    assert [path.parent.name for path in bigger.path.rglob("results")] == ["digits"]
     # its closing words are not those of the bigger one
     assert "out of fold" not in first.stdout
     assert "Nothing to be done" in bigger.snakemake().stdout
     # a change of the module's config reruns what it must, and nothing else
-    (tmp_path / "Snakefile").write_text(BIGGER.replace('"epochs": 1', '"epochs": 2'), encoding="utf-8")
-    again = bigger.snakemake("--dry-run").stdout
+    again = plan(bigger, '"epochs": 1', '"epochs": 2')
     assert "rule mnist_train:" in again
     assert "rule mnist_normalize:" not in again
+    # with the default profile, what decides no result reruns nothing
+    (bigger.path / "mnist-numpy" / "workflow" / "scripts" / "train.py").touch()
+    assert "Nothing to be done" in plan(bigger, '"epochs": 1', '"epochs": 1, "block": 3')
+    # a table that is not there is refused, though what was made of another stands
+    gone = plan(bigger, "tables/test.csv", "tables/nothere.csv", check=False)
+    assert re.search(r"data\.test: there is no file /\S+/tables/nothere\.csv", gone)
+
+
+def test_tables_may_lie_under_the_prefix_or_be_made_by_the_bigger_workflow(bigger):
+    under = BIGGER.replace('str(Path("tables/test.csv").resolve())', '"tables/test.csv"')
+    made = """
+rule fetch:
+    input: "tables/test.csv"
+    output: "digits/tables/test.csv"
+    shell: "cp {input} {output}"
+"""
+    (bigger.path / "Snakefile").write_text(made + under, encoding="utf-8")
+    bigger.snakemake()
+    assert bigger.read("answer.txt").split() == [b"151"]
+    # made by no rule: it is known by its content, as a table of the plain workflow is
+    (bigger.path / "Snakefile").write_text(under, encoding="utf-8")
+    assert "Nothing to be done" in bigger.snakemake("--dry-run").stdout
+    before = (bigger.path / "digits" / "tables" / "test.csv").stat()
+    table = bigger.path / "digits" / "tables" / "test.csv"
+    table.write_bytes(b"".join(table.read_bytes().splitlines(keepends=True)[:100]))
+    os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns - 10**12))
+    assert "rule mnist_normalize" in bigger.snakemake("--dry-run").stdout

@@ -51,27 +51,39 @@ def find_shards(paths, key):
     return shards
 
 
-def require(paths, key):
+PATHS = workflow.modifier.path_modifier
+IS_MODULE = workflow.modifier.parent_modifier is not None
+
+
+def place(path):
+    """Return where a file lies: where `path` says, or under the prefix of a module."""
+    return str(PATHS.replace_prefix(path))
+
+
+def require(path, key):
     """Refuse a table that is not there: Snakemake would take what was made of another for its result."""
-    # in a bucket, or under a module's prefix, a path means another place
+    found = os.path.exists(place(path))
+    # within another workflow a rule may make it
+    made = any(above.is_producer(place(path)) for above in workflow.rules)
     if (
-        workflow.storage_settings.default_storage_provider
-        or workflow.modifier.parent_modifier is not None
+        not found
+        and not made
+        and not workflow.storage_settings.default_storage_provider
     ):
-        return
-    for path in paths:
-        if not os.path.exists(path):
-            raise WorkflowError(
-                f"{key}: there is no file {path}; mend the path or put the file there"
-            )
+        above = ", or the rule that makes it above `use rule`" * IS_MODULE
+        raise WorkflowError(
+            f"{key}: there is no file {place(path)}; mend the path or put the file there{above}"
+        )
 
 
 SHARDS = {
     split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
 }
 for split in SHARDS:
-    require(SHARDS[split].values(), f"data.{split}")
-require(filter(None, [DATA["sample_submission"]]), "data.sample_submission")
+    for path in SHARDS[split].values():
+        require(path, f"data.{split}")
+if DATA["sample_submission"]:
+    require(DATA["sample_submission"], "data.sample_submission")
 FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
 # the models whose predictions the submission is made of
 CANDIDATES = (

@@ -16,7 +16,7 @@ rule normalize:
         runtime=minutes(normalize_seconds),
     params:
         options=lambda wildcards: {
-            "table": file_identity(SHARDS[wildcards.split][wildcards.shard]),
+            "table": file_identity(place(SHARDS[wildcards.split][wildcards.shard])),
             **of(DATA, "pixels", "shape", "pixel_max"),
             **of(
                 DATA, *(["label", "classes"] if wildcards.split == "train" else ["id"])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 BASE_MB = 700  # Python with its libraries, and the two Snakemake processes around it on a cluster
+PYTHON_BYTES = 200e6  # of these, Python with its libraries
 BASE_MINUTES = 5  # a node that starts slowly, a file system that is busy
 UNKNOWN_BYTES = 100_000_000  # of a table that is not on this machine's disk, but in a bucket
 PACKED = {".bz2": 16, ".xz": 16, ".zst": 16}  # digits shrink about eightfold

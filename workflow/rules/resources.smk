@@ -26,7 +26,7 @@ def minutes(work):
 def most_rows(split, shard=None):
     """Return a number of rows that a split, or one shard of it, surely does not exceed."""
     tables = [SHARDS[split][shard]] if shard else SHARDS[split].values()
-    return sum(estimates.most_cells(table) for table in tables) // PIXELS + 1
+    return sum(estimates.most_cells(place(table)) for table in tables) // PIXELS + 1
 
 
 def sizes(model):
@@ -68,6 +68,12 @@ def train_bytes(wildcards):
         model, sizes(wildcards.model), model["threads"]
     )
     return fixed + a_row * most_rows("train")
+
+
+def training_needs(model, threads):
+    """Return the bytes that training takes in all, however few rows there are, and those that each row adds."""
+    fixed, a_row = estimates.training_bytes(MODELS[model], sizes(model), threads)
+    return estimates.PYTHON_BYTES + fixed, a_row
 
 
 def train_seconds(wildcards):

@@ -80,11 +80,16 @@ def parting_words(logs):
             "most likely for want of memory: use fewer --cores, or smaller models or batches"
         )
     failed = re.search(r"non-zero exit status (?!130\b)", text)  # 130: interrupted
+    # the default profile does not name the failed job, but its script bears the name of its stage
+    stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
+    if workflow.non_local_exec and "on user request" not in text:
+        failed = True
+        # what failed elsewhere is in its log only
+        stages = sorted({path.stem for path in Path("results/logs").glob("*")})
     if failed:
-        # the default profile does not name the failed job, but its script bears the name of its stage
-        stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
         for stage in dict.fromkeys(stages):
             causes += last_words(stage)
+        causes = causes or list(words_of_slurm())
     if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
@@ -103,8 +108,33 @@ def last_words(stage):
     for path in (logs / f"{stage}.log", *sorted((logs / stage).rglob("*.log"))):
         if path.exists() and path.stat().st_mtime >= STARTED:
             said = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            if any(
-                line.startswith((f"{stage}:", f"{stage} ", "Traceback"))
-                for line in said
-            ):
+            if any(re.match(rf"{stage}( [^·:]+)?: |Traceback", line) for line in said):
                 yield from said[-8:]
+
+
+def words_of_slurm():
+    """Yield why Slurm ended the jobs of this run that could not say it themselves: time, memory, the node."""
+    newest = {}
+    logs = Path("results/logs/slurm").rglob("*.log")
+    for path in sorted(logs, key=lambda path: path.stat().st_mtime):
+        if path.stat().st_mtime >= STARTED:
+            newest[path.parent] = path
+    for path in newest.values():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        why = re.findall(r"slurmstepd: error: (.*)", text) or ["it ended unsaid"]
+        yield f"{path}: {why[-1]}"
+
+
+def tell_memory():
+    """Say before jobs are submitted where training was given less memory than it may need."""
+    told = set()
+    for job in workflow.dag.needrun_jobs():
+        given = job.resources.get("mem_mb")
+        if job.rule.name == "train" and isinstance(given, int):
+            needed = round((estimates.PYTHON_BYTES + train_bytes(job.wildcards)) / 1e6)
+            if needed > given:
+                told.add(
+                    f"{job.wildcards.model}: training may need {needed:,} MB of memory, "
+                    f"more than the {given:,} MB its jobs are given: raise mem_mb of the rule train"
+                )
+    print("\n".join(sorted(told)), end="\n" if told else "", file=sys.stderr)

@@ -153,7 +153,7 @@ def explain(error: ValidationError) -> Iterator[str]:
         yield f"{key}: {shown(value)} names a folder, so it may hold a-z, 0-9, - and _ only"
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
         yield f"{key}: {shown(value)} names a folder, so it may have {bound} characters at most"
-    elif rule == "pattern" and key == "submission.from":
+    elif rule in ("pattern", "maxLength") and key == "submission.from":
         yield f"{key}: {shown(value)} is not best; to name models, write a list: [{shown(value)}]"
     elif rule == "pattern":
         yield f"{key}: {shown(value)} is neither a whole number nor {bound.strip('^$')}"

@@ -56,7 +56,7 @@ rule submission:
             "models": CANDIDATES,
             "shards": list(SHARDS["test"]),
             "sample": DATA["sample_submission"]
-            and file_identity(DATA["sample_submission"]),
+            and file_identity(place(DATA["sample_submission"])),
         },
         code=code_digest("submission.py"),
     script:

@@ -27,9 +27,7 @@ rule train:
         code=code_digest("train.py"),
         # asking for `threads` keeps Snakemake from comparing these: only what is told shows them
         total=lambda wildcards, threads: MODELS[wildcards.model]["epochs"],
-        memory=lambda wildcards, threads: estimates.training_bytes(
-            MODELS[wildcards.model], sizes(wildcards.model), threads
-        ),
+        memory=lambda wildcards, threads: training_needs(wildcards.model, threads),
     script:
         "../scripts/train.py"
 

@@ -12,8 +12,6 @@ from ann.straighten import straighten
 from job import job, replacing
 from threadpoolctl import threadpool_limits
 
-BASE_BYTES = 200e6  # Python with its libraries, before anything is read
-
 
 class Block(NamedTuple):
     """Which block of which member: its model's name, fold, last epoch, and the epochs in all."""
@@ -101,7 +99,7 @@ def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float
     """
     rows = sum(dataset.count_rows(path) for path in shards)
     fixed, a_row = needs
-    needed = (BASE_BYTES + fixed + a_row * rows) / 1e6
+    needed = (fixed + a_row * rows) / 1e6
     sentence = f"training on {rows:,} rows needs up to {needed:,.0f} MB of memory"
     if given is None or needed <= given:
         return sentence
