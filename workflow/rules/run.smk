@@ -121,7 +121,7 @@ def words_of_slurm():
             newest[path.parent] = path
     for path in newest.values():
         text = path.read_text(encoding="utf-8", errors="replace")
-        why = re.findall(r"slurmstepd: error: (.*)", text) or ["it ended unsaid"]
+        why = re.findall(r"slurmstepd\S*: error: (.*)", text) or ["it ended unsaid"]
         yield f"{path}: {why[-1]}"
 
 
