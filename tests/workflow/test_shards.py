@@ -40,7 +40,7 @@ def sharded(make_workspace, real_train, real_test) -> Workspace:
     return workspace
 
 
-def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sharded, make_workspace):
+def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sharded, make_workspace, real_train):
     run = jobs(sharded.snakemake().stdout)
     assert (run["normalize"], run["predict"], run["split"], run["train"]) == (4, 2, 1, 2)
     # ids run on from shard to shard, in the order of the list
@@ -52,6 +52,12 @@ def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sha
     assert added == Counter(normalize=1, predict=1, quality=1, submission=1, report=1)
     assert labels(sharded)[:131] == before
     assert len(labels(sharded)) == 151
+    # a shard left out: what is made of all shards; a file that a pattern finds is a shard more, and retrains
+    sharded.configure(CONFIG)
+    assert jobs(sharded.snakemake("--dry-run").stdout) == Counter(quality=1, submission=1, report=1)
+    write_csv(sharded.path / "data/train/2.csv", [real_train[0], *real_train[1:51]])
+    grown = jobs(sharded.snakemake("--dry-run").stdout)
+    assert (grown["normalize"], grown["split"], grown["train"], grown["predict"]) == (1, 1, 2, 2)
     # the rows are those of the one table, so the network is the same, bit for bit
     whole = make_workspace("whole", config={**CONFIG, "data": SMALL_CONFIG["data"]})
     weights = "results/models/mlp/fold-0/weights.npz"
