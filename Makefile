@@ -28,9 +28,8 @@ run: setup
 	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
 	exec $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
-# one worker more than there are cores: the runs under test wait now and then
 test: $(VENV)/dev browser
-	PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$(nproc) + 1)) $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 # side by side, since these tests mostly wait for Slurm
 test-cluster: $(VENV)/cluster
