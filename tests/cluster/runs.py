@@ -58,7 +58,7 @@ def submitted(output: str) -> dict[int, str]:
     }
 
 
-def wait_until(done: Callable[[], object], seconds: float = 180) -> None:
+def wait_until(done: Callable[[], object], seconds: float = 400) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not done():
@@ -94,7 +94,7 @@ class SlurmRun:
 
     def finish(self) -> str:
         """Wait for success; returns what was said."""
-        assert self.process.wait(timeout=420) == 0, self.output.read_text()
+        assert self.process.wait(timeout=900) == 0, self.output.read_text()
         return self.output.read_text()
 
     def training_pid(self) -> int:

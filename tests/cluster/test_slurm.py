@@ -95,7 +95,7 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     rows[3] = "x" + rows[3][rows[3].index(",") :]
     table.write_text("\n".join(rows) + "\n")
     run = slurm_run(without_results, "results/data/test/test.parquet", "--retries", "0")
-    assert run.process.wait(timeout=420) != 0
+    assert run.process.wait(timeout=900) != 0
     said = run.output.read_text()
     assert (
         "normalize: data/test.csv: mend these cells or leave the rows out:\n  row 3, line 4, column pixel0: 'x'" in said
@@ -110,7 +110,7 @@ def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, 
     # before anything was submitted
     before, _, _ = run.output.read_text().partition("has been submitted")
     assert re.search(r"mlp: training may need 2\d\d MB of memory, more than the 100 MB its jobs are given", before)
-    assert run.process.wait(timeout=420) != 0
+    assert run.process.wait(timeout=900) != 0
     assert re.search(r"/rule_train/mlp_0_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 
 

@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from reruns import both, config, edit
@@ -27,7 +28,9 @@ def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
     assert "Nothing to be done" in workspace.snakemake(cores=4).stdout
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # processor time, since the machine may be busy; 3.4 s where this was written (4.4 s with Snakemake's records)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 6
+    # the clouds' plugins, where `make test-cluster` has put them, are imported at every start
+    limit = 12 if find_spec("snakemake_executor_plugin_kubernetes") else 6
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= limit
 
 
 def make_why(workspace) -> subprocess.CompletedProcess[str]:
