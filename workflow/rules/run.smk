@@ -85,7 +85,9 @@ def parting_words(logs):
     if workflow.non_local_exec and "on user request" not in text:
         failed = True
         # what failed elsewhere is in its log only
-        stages = sorted({path.stem for path in Path("results/logs").glob("*")})
+        stages = sorted(
+            {path.stem for path in Path("results/logs").glob("*")} - {"slurm"}
+        )
     if failed:
         for stage in dict.fromkeys(stages):
             causes += last_words(stage)
