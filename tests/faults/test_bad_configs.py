@@ -183,7 +183,7 @@ def test_random_configs_within_the_schema_run_dry_or_are_refused_with_a_key(make
     def dry_run(config):
         config["data"] = {"train": "data/train.csv", "test": ["data/test.csv"]}
         workspace.configure(config)
-        run = workspace.snakemake("--dry-run", check=False)
+        run = workspace.plan(check=False)
         if refusal(config) is None:
             assert run.returncode == 0, run.stdout
             assert re.search(r"^train +[0-9]+$", run.stdout, re.MULTILINE), run.stdout

@@ -84,7 +84,7 @@ def test_a_file_whose_name_cannot_name_a_result_is_refused(name, make_workspace)
     workspace = make_workspace()
     (workspace.path / "data" / name).write_bytes(workspace.read("data/train.csv"))
     workspace.configure({**SMALL_CONFIG, "data": {"train": f"data/{name}", "test": "data/test.csv"}})
-    run = workspace.snakemake("--dry-run", check=False)
+    run = workspace.plan(check=False)
     assert run.returncode != 0
     assert "data.train: " in run.stdout
     assert "rename it" in run.stdout
@@ -96,7 +96,7 @@ def test_the_same_file_under_two_names_is_refused(make_workspace):
     (workspace.path / "data" / "again.csv").symlink_to("train.csv")
     for names in (["data/train.csv", "data/train.csv"], ["data/train.csv", "data/again.csv"]):
         workspace.configure({**SMALL_CONFIG, "data": {"train": names, "test": "data/test.csv"}})
-        run = workspace.snakemake("--dry-run", check=False)
+        run = workspace.plan(check=False)
         assert run.returncode != 0
         assert "data.train: " in run.stdout
         assert "the same file" in run.stdout

@@ -11,18 +11,15 @@ import subprocess
 import time
 
 import pytest
+from conftest import SMALL_CONFIG
 from runs import result_files, results, scripts_of, start
 
 KILLS = int(os.environ.get("KILLS", "3"))
-MODEL = {"hidden": [16], "batch_size": 32, "average": 0.9, "dropout": 0.1, "epochs": 5, "block": 1 if KILLS > 9 else 3}
-CONFIG = {
-    "data": {"train": "data/train.csv", "test": "data/test.csv"},
-    "folds": {"count": 2},
-    "models": {"mlp": MODEL},
-}
-if KILLS > 9:
-    CONFIG["models"]["sgd"] = {**MODEL, "optimizer": {"name": "sgd", "momentum": 0.9}, "learning_rate": 0.1}
-LONG_CONFIG = {**CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "block": 40000}}}
+MODEL = SMALL_CONFIG["models"]["mlp"]
+SGD = {"optimizer": {"name": "sgd", "momentum": 0.9}, "learning_rate": 0.1}
+MANY = {"mlp": {**MODEL, "epochs": 5, "block": 1}, "sgd": {**MODEL, **SGD, "epochs": 5, "block": 1}}
+CONFIG = {**SMALL_CONFIG, "models": MANY} if KILLS > 9 else SMALL_CONFIG
+LONG_CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "block": 40000}}}
 LONG_TARGET = "results/models/mlp/fold-0/epoch-40000.npz"
 WAIT = 240  # seconds for anything to happen at all
 
@@ -35,10 +32,11 @@ def wait_until(happened, out):
         time.sleep(0.02)
 
 
-def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, furnish):
-    undisturbed = furnish("undisturbed", CONFIG)
+def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, furnish, undisturbed):
     disturbed = furnish("disturbed", CONFIG)
-    undisturbed.snakemake()
+    if KILLS > 9:
+        undisturbed.configure(CONFIG)
+        undisturbed.snakemake()
     out = tmp_path / "out.txt"
     chance = random.Random(0)
     kills, interrupted = 0, set()
@@ -69,7 +67,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     assert len(interrupted) >= min(KILLS // 2, 8), interrupted
     assert results(disturbed) == results(undisturbed)
     assert not list((disturbed.path / "results").rglob("*.part"))
-    assert "Nothing to be done" in disturbed.snakemake("--dry-run").stdout
+    assert "Nothing to be done" in disturbed.plan().stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

@@ -1,20 +1,11 @@
 """The figures, Snakemake's own report of them, and what a run says on the terminal."""
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-CONFIG = {
-    "data": {"train": "data/train.csv", "test": "data/test.csv"},
-    "folds": {"count": 2},
-    "models": {"mlp": {"hidden": [16], "epochs": 4, "block": 2, "batch_size": 32, "augment": {"rotate": 20}}},
-}
 FIGURES = {
     *("samples", "augmentation", "learning", "confusion"),
     *("mistakes", "reliability", "weights", "comparison"),
@@ -22,13 +13,10 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Any]) -> Any:
-    """A workspace after a run as a user starts it; `said` is what it told."""
-    workspace = build_workspace(tmp_path_factory.mktemp("figures") / "run", CONFIG)
-    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2"]
-    run = subprocess.run(command, cwd=workspace.path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert run.returncode == 0, run.stdout
-    workspace.said = run.stdout
+def drawn(tmp_path_factory: pytest.TempPathFactory, undisturbed: Any) -> Any:
+    """A copy of the undisturbed run; `said` is what it told."""
+    workspace = undisturbed.copy(tmp_path_factory.mktemp("figures") / "run")
+    workspace.said = workspace.read("said.txt").decode()
     return workspace
 
 
@@ -75,19 +63,16 @@ def test_a_template_counts_as_code_of_the_page_and_of_nothing_else(drawn):
     style = drawn.path / "workflow" / "report" / "page.css"
     text = style.read_text(encoding="utf-8")
     style.write_text(text + "h1 { color: red; }\n", encoding="utf-8")
-    planned = drawn.snakemake("--dry-run").stdout
+    planned = drawn.plan().stdout
     style.write_text(text, encoding="utf-8")
     assert set(re.findall(r"^(?:local)?rule (\w+):", planned, re.MULTILINE)) == {"report", "all"}
 
 
-def test_without_folds_page_and_figures_say_that_nothing_was_held_out(tmp_path, build_workspace):
-    model = {"hidden": [], "epochs": 1, "block": 1}
-    workspace = build_workspace(tmp_path / "one", {**CONFIG, "folds": {"count": 1}, "models": {"mlp": model}})
-    workspace.snakemake()
-    page = workspace.read("results/report.html").decode()
+def test_without_folds_page_and_figures_say_that_nothing_was_held_out(without_folds):
+    page = without_folds.read("results/report.html").decode()
     assert "<strong>400</strong> images learned, none held out" in page
     for name in ("mistakes", "reliability", "comparison", "augmentation"):
-        assert b"data:image/png" not in workspace.read(f"results/figures/{name}.svg")
+        assert b"data:image/png" not in without_folds.read(f"results/figures/{name}.svg")
 
 
 # --- The terminal -------------------------------------------------------------------------------

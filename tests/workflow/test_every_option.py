@@ -75,7 +75,7 @@ def test_changing_an_option_reruns_what_the_readme_says(name, finished):
         section, before = section.setdefault(key, {}), before[key]
     section[path[-1]] = other_value(name, before[path[-1]])
     finished.configure(after)
-    jobs = planned_jobs(finished.snakemake("-n").stdout)
+    jobs = planned_jobs(finished.plan().stdout)
     assert rules(jobs) == WORDS[ROWS[name][4]]
     if path[0] == "models":
         of_models = {job.split()[1] for job in jobs if job.split()[0] in ("train", "export", "evaluate", "predict")}
@@ -87,7 +87,7 @@ def test_an_entry_of_vary_trains_its_own_members_and_no_others(finished):
     models = FINISHED["models"]
     for entries, trained in (([{}, of_odd_folds], {"train sgd 1 0002"}), ([of_even_folds, {}], {"train sgd 0 0002"})):
         finished.configure({**FINISHED, "models": {**models, "sgd": {**models["sgd"], "vary": entries}}})
-        jobs = planned_jobs(finished.snakemake("-n").stdout)
+        jobs = planned_jobs(finished.plan().stdout)
         assert {job for job in jobs if job.startswith("train ")} == trained
 
 

@@ -55,7 +55,7 @@ def plan(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH, ch
     """Return what would run if the bigger workflow said something else."""
     assert old in BIGGER
     (bigger.path / "Snakefile").write_text(rules + BIGGER.replace(old, new, 1), encoding="utf-8")
-    return bigger.snakemake("--dry-run", check=check).stdout
+    return bigger.plan(check=check).stdout
 
 
 def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):

@@ -69,27 +69,20 @@ def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, re
     assert {row["model"] for row in comparison} == {"mlp", "flat", "mlp + flat"}
 
 
-def test_without_folds_one_member_is_trained_on_every_row(make_workspace):
-    config = {
-        "data": {"train": "data/train.csv", "test": "data/test.csv"},
-        "folds": {"count": 1},
-        "models": {"mlp": {"hidden": [8], "epochs": 1}},
-    }
-    workspace = make_workspace(config=config)
-    result = workspace.snakemake()
-    assert "not measured" in result.stdout
-    assert pq.read_table(workspace.path / "results/models/mlp/validation.parquet").num_rows == 0
-    assert pq.read_table(workspace.path / "results/data/folds-1-0.parquet")["fold"].to_pylist() == [-1] * 400
+def test_without_folds_one_member_is_trained_on_every_row(without_folds):
+    assert "not measured" in without_folds.read("said.txt").decode()
+    assert pq.read_table(without_folds.path / "results/models/mlp/validation.parquet").num_rows == 0
+    assert pq.read_table(without_folds.path / "results/data/folds-1-0.parquet")["fold"].to_pylist() == [-1] * 400
 
 
 def test_a_configfile_replaces_the_default_config_and_config_extends_it(make_workspace):
     workspace = make_workspace()
     other = workspace.path / "other.yaml"
     other.write_text(yaml.safe_dump({"data": SMALL_CONFIG["data"], "models": {"other": {"hidden": [4]}}}))
-    replaced = workspace.snakemake("-n", "--configfile", "other.yaml")
+    replaced = workspace.plan("--configfile", "other.yaml")
     assert "results/models/other/" in replaced.stdout
     assert "results/models/mlp/" not in replaced.stdout
-    extended = workspace.snakemake("-n", "--config", 'folds={"count": 3}')
+    extended = workspace.plan("--config", 'folds={"count": 3}')
     assert "results/models/mlp/fold-2/weights.npz" in extended.stdout
 
 
@@ -98,5 +91,5 @@ def test_the_empty_config_runs(make_workspace, tmp_path):
     (workspace.path / "empty.yaml").write_text("{}")
     (workspace.path / "data" / "train.csv.zip").write_bytes(b"")
     (workspace.path / "data" / "test.csv.zip").write_bytes(b"")
-    planned = workspace.snakemake("-n", "--configfile", "empty.yaml")
+    planned = workspace.plan("--configfile", "empty.yaml")
     assert "results/models/mlp/fold-3/epoch-0010.npz" in planned.stdout

@@ -54,9 +54,9 @@ def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sha
     assert len(labels(sharded)) == 151
     # a shard left out: what is made of all shards; a file that a pattern finds is a shard more, and retrains
     sharded.configure(CONFIG)
-    assert jobs(sharded.snakemake("--dry-run").stdout) == Counter(quality=1, submission=1, report=1)
+    assert jobs(sharded.plan().stdout) == Counter(quality=1, submission=1, report=1)
     write_csv(sharded.path / "data/train/2.csv", [real_train[0], *real_train[1:51]])
-    grown = jobs(sharded.snakemake("--dry-run").stdout)
+    grown = jobs(sharded.plan().stdout)
     assert (grown["normalize"], grown["split"], grown["train"], grown["predict"]) == (1, 1, 2, 2)
     # the rows are those of the one table, so the network is the same, bit for bit
     whole = make_workspace("whole", config={**CONFIG, "data": SMALL_CONFIG["data"]})
@@ -68,7 +68,7 @@ def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sha
 def test_two_shards_of_one_name_are_refused(sharded):
     twice = ["data/test/a.csv", "data/elsewhere/a.csv.gz"]
     sharded.configure({**CONFIG, "data": {**CONFIG["data"], "test": twice}})
-    result = sharded.snakemake("-n", check=False)
+    result = sharded.plan(check=False)
     assert result.returncode == 1
     assert (
         "data.test: data/test/a.csv and data/elsewhere/a.csv.gz would both be the shard 'a'; rename one"
@@ -78,7 +78,7 @@ def test_two_shards_of_one_name_are_refused(sharded):
 
 def test_a_glob_that_finds_nothing_is_refused(sharded):
     sharded.configure({**CONFIG, "data": {**CONFIG["data"], "train": "data/nowhere/*.csv"}})
-    result = sharded.snakemake("-n", check=False)
+    result = sharded.plan(check=False)
     assert result.returncode == 1
     assert "data.train: no file matches data/nowhere/*.csv" in result.stdout
 
@@ -87,6 +87,6 @@ def test_200_shards_are_200_predictions_in_a_graph_of_the_same_few_rules(sharded
     for number in range(200):
         write_csv(sharded.path / f"data/many/{number:03d}.csv", [real_test[0], real_test[1 + number % 150]])
     sharded.configure({**CONFIG, "data": {**CONFIG["data"], "test": "data/many/*.csv"}})
-    planned = jobs(sharded.snakemake("--dry-run").stdout)
+    planned = jobs(sharded.plan().stdout)
     assert (planned["normalize"], planned["predict"]) == (202, 200)
     assert boxes(sharded.snakemake("--rulegraph").stdout) == sorted([*planned, "all"])

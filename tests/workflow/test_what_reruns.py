@@ -211,22 +211,22 @@ CASES = {
 def test_what_reruns_is_exactly_what_depends_on(case, finished):
     change, expected = CASES[case]
     change(finished)
-    assert planned_jobs(finished.snakemake("-n").stdout) == expected
+    assert planned_jobs(finished.plan().stdout) == expected
 
 
 def test_the_config_may_come_from_another_file_or_as_json(finished):
     finished.configure({})
     (finished.path / "same.json").write_text(json.dumps(FINISHED), encoding="utf-8")
-    assert planned_jobs(finished.snakemake("-n", "--configfile", "same.json").stdout) == NOTHING
+    assert planned_jobs(finished.plan("--configfile", "same.json").stdout) == NOTHING
 
 
 def test_the_command_line_counts_as_the_config(finished):
-    jobs = planned_jobs(finished.snakemake("-n", "--config", "figures={samples: 5}").stdout)
+    jobs = planned_jobs(finished.plan("--config", "figures={samples: 5}").stdout)
     assert jobs == {"samples", "report"}
 
 
 def test_the_number_of_cores_reruns_nothing(finished):
-    assert planned_jobs(finished.snakemake("-n", cores=1).stdout) == NOTHING
+    assert planned_jobs(finished.plan(cores=1).stdout) == NOTHING
 
 
 @pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile], ids=["with their times", "with new times"])
@@ -241,14 +241,14 @@ def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, fini
     for folder in ("results", ".snakemake"):
         shutil.rmtree(clone.path / folder, ignore_errors=True)
         shutil.copytree(finished.path / folder, clone.path / folder, copy_function=copy)
-    assert planned_jobs(clone.snakemake("-n").stdout) == NOTHING
+    assert planned_jobs(clone.plan().stdout) == NOTHING
 
 
 def test_a_run_after_a_change_does_the_planned_jobs_and_then_has_nothing_to_do(finished):
     model("adam", epochs=6)(finished)
-    planned = planned_jobs(finished.snakemake("-n").stdout)
+    planned = planned_jobs(finished.plan().stdout)
     assert planned_jobs(finished.snakemake().stdout) == planned
-    assert planned_jobs(finished.snakemake("-n").stdout) == NOTHING
+    assert planned_jobs(finished.plan().stdout) == NOTHING
 
 
 def test_where_models_are_named_the_others_do_not_touch_the_submission(finished):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+DOCUMENTED = {ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef}
 STRETCHES, STRETCH_BYTES = 16, 1 << 16  # of an input file, looked at each time
 
 
@@ -77,24 +78,23 @@ def syntax(path: Path) -> ast.Module:
 @functools.cache
 def syntax_digest(path: Path) -> str:
     """Return a hash of a file's statements, docstrings left out."""
-    return hashlib.sha256(repr(statements(syntax(path))).encode()).hexdigest()
+    return hashlib.sha256(written(syntax(path)).encode()).hexdigest()
 
 
-def statements(node: Any) -> Any:
-    """Return a syntax tree as nested tuples that are the same in every version of Python.
+def written(node: Any) -> str:
+    """Return a syntax tree as text that is the same in every version of Python.
 
     `ast.dump` and `ast.unparse` are not: they write f-strings, and the fields that a newer version has
     added, in different ways. What is empty is left out here, so that a new field does not matter.
     """
     if isinstance(node, list):
-        return [statements(item) for item in node]
+        return f"[{''.join(map(written, node))}]"
     if not isinstance(node, ast.AST):
-        return node
-    fields = {name: value for name, value in ast.iter_fields(node) if value is not None and value != []}
-    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    if documented and ast.get_docstring(node, clean=False) is not None:
-        fields["body"] = fields["body"][1:]
-    return (type(node).__name__, *((name, statements(value)) for name, value in fields.items()))
+        return f"{node!r},"
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+    if type(node) in DOCUMENTED and ast.get_docstring(node, clean=False) is not None:
+        fields = [(name, value[1:] if name == "body" else value) for name, value in fields]
+    return f"{type(node).__name__}({''.join([f'{name}={written(value)}' for name, value in fields])})"
 
 
 def file_identity(path: str) -> list[Any]:
