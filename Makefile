@@ -12,6 +12,7 @@
 CORES ?= 4
 PYTHON ?= python3
 VENV := .venv
+CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 ARGS ?=
 
@@ -32,9 +33,9 @@ test: $(VENV)/dev browser
 	$(BIN)/python -m pytest $(ARGS)
 
 # side by side, since these tests mostly wait for Slurm
-test-cluster: $(VENV)/cluster
+test-cluster: $(CLUSTER)/ready
 	@tests/cluster/slurm.sh start
-	@$(BIN)/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
+	@$(CLUSTER)/bin/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
 # killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes
 soak: $(VENV)/dev
@@ -86,12 +87,12 @@ $(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
-$(VENV)/cluster: requirements-cluster.txt $(VENV)/dev
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
+$(CLUSTER)/ready: $(wildcard requirements*.txt) tests/cluster/requirements.txt | $(CLUSTER)/bin/pip
+	$(CLUSTER)/bin/pip install --quiet --disable-pip-version-check -r tests/cluster/requirements.txt
 	@touch $@
 
-$(VENV)/bin/pip:
+$(VENV)/bin/pip $(CLUSTER)/bin/pip: %/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "make: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is %d.%d; name another with PYTHON=python3.11" % v)'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	@echo "setting up $(VENV) (once)"
-	$(PYTHON) -m venv $(VENV)
+	@echo "setting up $* (once)"
+	$(PYTHON) -m venv $*
