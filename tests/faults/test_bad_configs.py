@@ -67,7 +67,7 @@ def numbers(schema):
 
 
 def strings(schema):
-    choices = schema.get("enum") or ([schema["pattern"].strip("^$")] if "pattern" in schema else None)
+    choices = schema.get("enum") or ([re.findall("[a-z]+", schema["pattern"])[0]] if "pattern" in schema else None)
     return st.sampled_from(choices) if choices else st.text(min_size=schema.get("minLength", 0), max_size=20)
 
 

@@ -79,7 +79,7 @@ def allowed(schema: dict[str, Any]) -> str:
             count = f" of {schema['minItems']}" if schema.get("minItems") == schema.get("maxItems", 0) else ""
             words.append(f"list{count}, each: {allowed(schema['items'])}")
         elif kind == "string" and "pattern" in schema:
-            words.append(f"`{schema['pattern'].strip('^$')}`")
+            words.append(f"`{re.findall('[a-z]+', schema['pattern'])[0]}`")
         elif kind in ("integer", "number"):
             words.append(PLAIN_TYPES[kind] + bounds(schema))
         else:

@@ -62,18 +62,16 @@ def split_seconds(wildcards):
     return most_rows("train") * 1e-5
 
 
-def train_bytes(wildcards):
-    model = MODELS[wildcards.model]
-    fixed, a_row = estimates.training_bytes(
-        model, sizes(wildcards.model), model["threads"]
-    )
-    return fixed + a_row * most_rows("train")
-
-
 def training_needs(model, threads):
     """Return the bytes that training takes in all, however few rows there are, and those that each row adds."""
     fixed, a_row = estimates.training_bytes(MODELS[model], sizes(model), threads)
     return estimates.PYTHON_BYTES + fixed, a_row
+
+
+def train_bytes(wildcards):
+    model = wildcards.model
+    fixed, a_row = training_needs(model, MODELS[model]["threads"])
+    return fixed + a_row * most_rows("train")
 
 
 def train_seconds(wildcards):

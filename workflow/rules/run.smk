@@ -133,7 +133,7 @@ def tell_memory():
     for job in workflow.dag.needrun_jobs():
         given = job.resources.get("mem_mb")
         if job.rule.name == "train" and isinstance(given, int):
-            needed = round((estimates.PYTHON_BYTES + train_bytes(job.wildcards)) / 1e6)
+            needed = round(train_bytes(job.wildcards) / 1e6)
             if needed > given:
                 told.add(
                     f"{job.wildcards.model}: training may need {needed:,} MB of memory, "

@@ -153,10 +153,10 @@ def explain(error: ValidationError) -> Iterator[str]:
         yield f"{key}: {shown(value)} names a folder, so it may hold a-z, 0-9, - and _ only"
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
         yield f"{key}: {shown(value)} names a folder, so it may have {bound} characters at most"
-    elif rule in ("pattern", "maxLength") and key == "submission.from":
+    elif rule == "pattern" and key == "submission.from":
         yield f"{key}: {shown(value)} is not best; to name models, write a list: [{shown(value)}]"
     elif rule == "pattern":
-        yield f"{key}: {shown(value)} is neither a whole number nor {bound.strip('^$')}"
+        yield f"{key}: {shown(value)} is neither a whole number nor full"
     else:
         yield f"{key}: {LIMITS[str(rule)](value, bound)}"
 
@@ -169,7 +169,6 @@ LIMITS = {
     "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(map(str, bound))}",
     "minItems": lambda value, bound: f"{len(value)} entries, at least {bound} are needed",
     "maxItems": lambda value, bound: f"{len(value)} entries, at most {bound} are taken",
-    "maxLength": lambda value, bound: f"{shown(value)} has more than {bound} characters",
     "minLength": lambda value, bound: "the text is empty",
     "minProperties": lambda value, bound: "the section is empty, at least one model is needed",
     "uniqueItems": lambda value, bound: f"{shown(value)} names something twice",
