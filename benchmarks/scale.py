@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+from matplotlib.ticker import LogLocator
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
@@ -228,7 +229,11 @@ def draw(by_rows: dict[int, dict[str, Figures]], path: Path) -> None:
         right.plot(rows, [by_rows[count][stage].megabytes for count in rows], style, label=stage)
     for axes, title in ((left, "core-seconds"), (right, "peak memory, MB")):
         axes.set(xscale="log", yscale="log", xlabel="rows", title=title)
+        axes.set_xticks(list(by_rows), [f"{count:,}" for count in by_rows])
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     right.legend(fontsize=8)
     figure.savefig(path, metadata={"Date": None})
 
