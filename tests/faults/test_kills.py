@@ -33,10 +33,10 @@ def wait_until(happened, out):
 
 
 def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, furnish, undisturbed):
-    disturbed = furnish("disturbed", CONFIG)
     if KILLS > 9:
-        undisturbed.configure(CONFIG)
+        undisturbed = furnish("undisturbed", CONFIG)
         undisturbed.snakemake()
+    disturbed = furnish("disturbed", CONFIG)
     out = tmp_path / "out.txt"
     chance = random.Random(0)
     kills, interrupted = 0, set()
