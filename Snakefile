@@ -28,6 +28,7 @@ onstart:
     end_on_request()
     if workflow.non_local_exec:
         tell_memory()
+        hear_refusals()
 
 
 onsuccess:

@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
 
+import evaluate  # noqa: E402
 import normalize  # noqa: E402
 import predict  # noqa: E402
 import quality  # noqa: E402
@@ -135,6 +136,14 @@ def run_predict(folder: Path) -> None:
         predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)
 
 
+def run_evaluate(folder: Path) -> None:
+    """Score four members, here the same one four times."""
+    options = {"predict": MODEL["predict"], "classes": 10}
+    weights, shards, folds = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], folder / "folds.parquet"
+    with threadpool_limits(1):
+        evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", options)
+
+
 def run_submission(folder: Path) -> None:
     """Predictions -> CSV."""
     options = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": None}
@@ -150,6 +159,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "split": run_split,
     "train": run_train,
     "predict": run_predict,
+    "evaluate": run_evaluate,
     "submission": run_submission,
 }
 WHOLE = ("pandas", "pyarrow")

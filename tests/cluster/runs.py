@@ -84,7 +84,7 @@ class SlurmRun:
         ]
         with open(self.output, "w") as output:
             self.process = subprocess.Popen(
-                [*command, f"slurm_partition={partition}", "mem_mb=1000", "runtime=10"],
+                [*command, f"slurm_partition={partition}", "mem_mb=1000", "disk_mb=1000", "runtime=10"],
                 cwd=workspace.path,
                 stdout=output,
                 stderr=subprocess.STDOUT,

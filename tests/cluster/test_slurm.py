@@ -103,6 +103,23 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     assert "once that is mended, the same command goes on" in said
 
 
+def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_results, slurm_run):
+    target = "results/data/test/test.parquet"
+    run = slurm_run(without_results, target, "--retries", "0", "--quiet", "rules", "host", partition="nope")
+    assert run.process.wait(timeout=900) != 0
+    said = run.output.read_text()
+    assert re.search(r"^normalize: SLURM sbatch failed.* invalid partition specified: nope", said, re.MULTILINE)
+    assert "sbatch call" not in said
+    assert "never awaited" not in said
+
+
+def test_a_killed_job_is_told_by_its_log(before_last_block, slurm_run):
+    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--retries", "0")
+    os.kill(run.training_pid(), signal.SIGKILL)
+    assert run.process.wait(timeout=900) != 0
+    assert re.search(r"/rule_train/mlp_0_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
+
+
 def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, slurm_run):
     few = "train:runtime=1", "train:mem_mb=100"
     run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--retries", "0", "--set-resources", *few)

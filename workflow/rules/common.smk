@@ -22,7 +22,7 @@ SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
 def find_shards(paths, key):
     """Return the input file of every shard by its name: the file's, without its suffixes."""
-    shards = {}
+    shards, files = {}, set()
     for pattern in [paths] if isinstance(paths, str) else paths:
         found = (
             sorted(glob.glob(pattern, recursive=True))
@@ -39,7 +39,7 @@ def find_shards(paths, key):
                 raise WorkflowError(
                     f"{key}: {path!r} cannot name a result (it is empty, or has braces, < or > or a line break); rename it"
                 )
-            if os.path.realpath(path) in map(os.path.realpath, shards.values()):
+            if os.path.realpath(path) in files:
                 raise WorkflowError(
                     f"{key}: {path} is the same file as another; name each once"
                 )
@@ -48,6 +48,7 @@ def find_shards(paths, key):
                     f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one"
                 )
             shards[name] = path
+            files.add(os.path.realpath(path))
     return shards
 
 

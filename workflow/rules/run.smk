@@ -6,7 +6,10 @@ import signal
 import threading
 import time
 
+from snakemake.logging import logger
+
 STARTED = time.time()
+REFUSALS = []  # what the executor said of jobs it could not run
 
 
 def hold_folder():
@@ -91,7 +94,7 @@ def parting_words(logs):
     if failed:
         for stage in dict.fromkeys(stages):
             causes += last_words(stage)
-        causes = causes or list(words_of_slurm())
+        causes = causes or list(words_of_slurm()) or list(dict.fromkeys(REFUSALS))
     if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
@@ -123,8 +126,23 @@ def words_of_slurm():
             newest[path.parent] = path
     for path in newest.values():
         text = path.read_text(encoding="utf-8", errors="replace")
-        why = re.findall(r"slurmstepd\S*: error: (.*)", text) or ["it ended unsaid"]
+        why = re.findall(r"slurmstepd\S*: error: (.*)", text) or [
+            "it ended without a word: killed, perhaps for want of memory, or its node is gone"
+        ]
         yield f"{path}: {why[-1]}"
+
+
+def hear_refusals():
+    """Keep what the executor says of a job that it could not run; the default profile (quiet: rules) hides it."""
+
+    def keep(record):
+        if said := getattr(record, "rule_msg", None):
+            # the command it gave follows, indented
+            reason = " ".join(said.partition("\n    ")[0].split())
+            REFUSALS.append(f"{record.rule_name}: {reason}")
+        return True
+
+    logger.addFilter(keep)
 
 
 def tell_memory():
