@@ -52,14 +52,17 @@ def bucket(s3):
 def run(s3, bucket, local_run):
     """Return a function that runs the workflow in a workspace that keeps no results, and tells which jobs it ran."""
 
-    def run_remotely(workspace: Workspace, *arguments: str, epochs: int = 800) -> Counter:
+    def run_remotely(workspace: Workspace, *arguments: str, epochs: int = 800, refused: str = "") -> Counter:
         workspace.configure({**CONFIG, "models": {**CONFIG["models"], "mlp": {**MLP, "epochs": epochs}}})
         result = workspace.snakemake(
             *arguments,
             *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/run"),
             *("--storage-s3-endpoint-url", s3, "--storage-s3-region", "us-east-1"),
             *("--storage-s3-access-key", "key", "--storage-s3-secret-key", "secret"),
+            check=not refused,
         )
+        assert refused in result.stdout
+        assert bool(refused) == (result.returncode != 0)
         assert [path for path in (workspace.path / "results").rglob("*") if path.is_file()] == []
         return Counter(re.findall(r"^(?:local)?rule (?!all)(\w+):", result.stdout, re.MULTILINE))
 
@@ -81,6 +84,10 @@ def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, buc
     # more epochs: the added blocks, and what follows
     added = run(other, epochs=1200)
     assert (added["train"], added["export"], added["normalize"], added["split"]) == (2, 2, 0, 0)
+    # a table that is not there is refused, though what was made of another stands
+    missing = f"data.test: there is no file s3://{BUCKET}/run/data/nope.csv; mend the path"
+    tables = "data={train: data/train.csv, test: data/nope.csv}"
+    run(other, "--config", tables, epochs=1200, refused=missing)
 
 
 @pytest.mark.parametrize(

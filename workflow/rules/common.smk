@@ -61,30 +61,36 @@ def place(path):
     return str(PATHS.replace_prefix(path))
 
 
+def find(path):
+    """Return where a table lies, on disk or in a bucket, and whether it is there."""
+    if not workflow.storage_settings.default_storage_provider:
+        return place(path), os.path.exists(place(path))
+    stored = PATHS.apply_default_storage(place(path)).flags["storage_object"]
+    return stored.query, stored.exists()
+
+
 def require(path, key):
     """Refuse a table that is not there: Snakemake would take what was made of another for its result."""
-    found = os.path.exists(place(path))
     # within another workflow a rule may make it
-    made = any(above.is_producer(place(path)) for above in workflow.rules)
-    if (
-        not found
-        and not made
-        and not workflow.storage_settings.default_storage_provider
-    ):
+    if any(above.is_producer(place(path)) for above in workflow.rules):
+        return
+    where, found = find(path)
+    if not found:
         above = ", or the rule that makes it above `use rule`" * IS_MODULE
         raise WorkflowError(
-            f"{key}: there is no file {place(path)}; mend the path or put the file there{above}"
+            f"{key}: there is no file {where}; mend the path or put the file there{above}"
         )
 
 
 SHARDS = {
     split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
 }
-for split in SHARDS:
-    for path in SHARDS[split].values():
-        require(path, f"data.{split}")
-if DATA["sample_submission"]:
-    require(DATA["sample_submission"], "data.sample_submission")
+if workflow.is_main_process:  # which plans for the others
+    for split in SHARDS:
+        for path in SHARDS[split].values():
+            require(path, f"data.{split}")
+    if DATA["sample_submission"]:
+        require(DATA["sample_submission"], "data.sample_submission")
 FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
 # the models whose predictions the submission is made of
 CANDIDATES = (
