@@ -22,11 +22,11 @@ def processor_seconds(workspace) -> float:
 
 def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
     tables = {"train": "data/train.csv", "test": "data/test.csv"}
-    seconds = {}
+    workspaces = {}
     for count, folds in ((1, 1), (20, 8)):
         networks = {f"model-{i}": {"hidden": [16], "epochs": 10, "block": 1} for i in range(count)}
         config = {"data": tables, "folds": {"count": folds}, "models": networks}
-        workspace = build_workspace(tmp_path / str(count), config)
+        workspace = workspaces[count] = build_workspace(tmp_path / str(count), config)
         outputs = re.findall(r"^    output: (.+)$", workspace.plan().stdout, re.MULTILINE)
         # train, export, evaluate, predict, and the others
         assert len(outputs) == count * (folds * 10 + folds + 1 + 1) + 9
@@ -35,10 +35,10 @@ def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
             os.utime(file, (1e9, 1e9))
-        seconds[count] = processor_seconds(workspace)
-    # 1,809 files against 22: 3 times where this was written, by Snakemake's own 2 ms a job; the square of the number
-    # of jobs, which this is about, would be thousands of times; the rest is for machines that count time badly
-    assert seconds[20] < 8 * seconds[1]
+    turns = [{count: processor_seconds(workspaces[count]) for count in workspaces} for _ in range(2)]
+    few, many = (min(turn[count] for turn in turns) for count in workspaces)
+    # 1,809 files against 22, as a ratio, since machines differ
+    assert many <= 5 * few, (few, many)
 
 
 def make_why(workspace) -> subprocess.CompletedProcess[str]:
