@@ -13,14 +13,13 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 include: "workflow/rules/run.smk"
 
 
 rule all:
     input:
-        "results/submission.csv",
-        "results/report.html",
-        model_files("metrics.json"),
+        [published(name) for name in NAMES if ASKED or name in FINAL],
 
 
 onstart:

@@ -1,103 +1,197 @@
-# What the rules share: the checked configuration, and the names of files that follow from it.
+# What the rules share: the checked config, the tables, and the jobs that follow from both.
 
-import glob
 import os
-import re
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(
-    0, str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve())
+SCRIPTS = (
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent / "scripts"
 )
+sys.path.insert(0, str(SCRIPTS.resolve()))
 
-from digest import code_digest, file_identity
-from settings import member_options, read_settings
+from mnist_numpy.planning import view
+from mnist_numpy.planning.config import member_options, read_settings
+from mnist_numpy.planning.graph import digest
+from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results
+from mnist_numpy.planning.memory import Memory
+from mnist_numpy.planning.software import Software, keep_definitions
+from mnist_numpy.planning.tables import find_shards
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
-SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
-
-
-def find_shards(paths, key):
-    """Return the input file of every shard by its name: the file's, without its suffixes."""
-    shards, files = {}, set()
-    for pattern in [paths] if isinstance(paths, str) else paths:
-        found = (
-            sorted(glob.glob(pattern, recursive=True))
-            if glob.has_magic(pattern)
-            else [pattern]
-        )
-        if not found:
-            raise WorkflowError(f"{key}: no file matches {pattern}")
-        for path in found:
-            name = Path(path).name
-            for suffix in SUFFIXES:
-                name = name.removesuffix(suffix)
-            if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
-                raise WorkflowError(
-                    f"{key}: {path!r} cannot name a result (it is empty, or has braces, < or > or a line break); rename it"
-                )
-            if os.path.realpath(path) in files:
-                raise WorkflowError(
-                    f"{key}: {path} is the same file as another; name each once"
-                )
-            if name in shards:
-                raise WorkflowError(
-                    f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one"
-                )
-            shards[name] = path
-            files.add(os.path.realpath(path))
-    return shards
-
-
 PATHS = workflow.modifier.path_modifier
 IS_MODULE = workflow.modifier.parent_modifier is not None
+IN_BUCKET = bool(workflow.storage_settings.default_storage_provider)
 
 
 def place(path):
-    """Return where a file lies: where `path` says, or under the prefix of a module."""
-    return str(PATHS.replace_prefix(path))
+    """Return where a file is: where `path` says, or under the prefix of a module."""
+    return Path(PATHS.replace_prefix(path))
 
 
-def find(path):
-    """Return where a table lies, on disk or in a bucket, and whether it is there."""
-    if not workflow.storage_settings.default_storage_provider:
-        return place(path), os.path.exists(place(path))
-    stored = PATHS.apply_default_storage(place(path)).flags["storage_object"]
-    return stored.query, stored.exists()
+MEMORY = Memory(place(f"{STORE}/memory.json"))
+SOFTWARE = Software(MEMORY)
+
+# --- Tables
 
 
-def require(path, key):
-    """Refuse a table that is not there: Snakemake would take what was made of another for its result."""
-    # within another workflow a rule may make it
-    if any(above.is_producer(place(path)) for above in workflow.rules):
-        return
-    where, found = find(path)
-    if not found:
-        above = ", or the rule that makes it above `use rule`" * IS_MODULE
-        raise WorkflowError(
-            f"{key}: there is no file {where}; mend the path or put the file there{above}"
-        )
+def stored(path):
+    """Return a file as it is in the bucket."""
+    return PATHS.apply_default_storage(str(place(path))).flags["storage_object"]
+
+
+def made_by_a_rule(path):
+    """Tell whether a rule of a bigger workflow makes a table: then its content is not known yet."""
+    return any(rule.is_producer(str(place(path))) for rule in workflow.rules)
+
+
+def content(path, key):
+    """Return a checksum of a table, or in a bucket what the bucket says of it."""
+    try:
+        if not IN_BUCKET:
+            # a job is told what the process that plans has found
+            return MEMORY.checksum(place(path), trusting=not workflow.is_main_process)
+        if stored(path).exists():
+            return stored_content(stored(path))
+        where = stored(path).query
+    except FileNotFoundError:
+        where = place(path)
+    except OSError as error:
+        raise WorkflowError(f"{key}: {place(path)} cannot be read: {error.strerror}")
+    above = ", or the rule that makes it above `use rule`" * IS_MODULE
+    raise WorkflowError(
+        f"{key}: there is no file {where}; mend the path or put the file there{above}"
+    )
+
+
+def stored_content(file):
+    """Return the bucket's checksum of a file, or where it has none size and date."""
+    try:
+        return file.s3obj().e_tag
+    except AttributeError:
+        return f"{file.size()} bytes of {file.mtime()}"
 
 
 SHARDS = {
     split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
 }
-if workflow.is_main_process:  # which plans for the others
-    for split in SHARDS:
-        for path in SHARDS[split].values():
-            require(path, f"data.{split}")
-    if DATA["sample_submission"]:
-        require(DATA["sample_submission"], "data.sample_submission")
-FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
-# the models whose predictions the submission is made of
-CANDIDATES = (
-    list(MODELS)
-    if SETTINGS["submission"]["from"] == "best"
-    else SETTINGS["submission"]["from"]
+MADE = [
+    (split, shard)
+    for split in SHARDS
+    for shard, path in SHARDS[split].items()
+    if made_by_a_rule(path)
+]
+IDENTITY = f"{STORE}/identify/{{split}}/{{shard}}.sha256"
+CONTENT = {
+    split: {
+        shard: content(path, f"data.{split}")
+        for shard, path in SHARDS[split].items()
+        if (split, shard) not in MADE
+    }
+    for split in SHARDS
+}
+SAMPLE = DATA["sample_submission"]
+CONTENT["sample"] = (
+    {"sample": content(SAMPLE, "data.sample_submission")} if SAMPLE else {}
 )
+
+# --- Jobs
+
+
+def exists(path):
+    return place(path).exists()
+
+
+def epochs_made(folder):
+    """Return the epochs whose checkpoints are in a folder of the store; in a bucket nobody looks."""
+    try:
+        files = {path.name for path in place(folder).iterdir()} if not IN_BUCKET else {}
+    except OSError:
+        return []
+    states = (name for name in files if name.endswith(".npz"))
+    return sorted(int(name[6:-4]) for name in states if f"{name[:-4]}.csv" in files)
+
+
+RESULTS = {}
+
+
+def results(checkpoint=None):
+    """Return the jobs that the config asks for.
+
+    Parameters
+    ----------
+    checkpoint
+        Returns the file with the checksum of a table that a rule makes, or asks Snakemake for it;
+        without it such a table has no content yet, and the names hold no true keys.
+    """
+    tables = {split: dict(CONTENT[split]) for split in CONTENT}
+    for split, shard in MADE:
+        file = checkpoint(split, shard) if checkpoint else None
+        tables[split][shard] = file.read_text() if file else "not known yet"
+    tables = {
+        split: {
+            shard: tables[split][shard] for shard in SHARDS.get(split, tables[split])
+        }
+        for split in tables
+    }
+    if (known := str(tables)) not in RESULTS:
+        RESULTS[known] = Results(
+            SETTINGS,
+            Context(tables, SOFTWARE.code_digest, SOFTWARE.packages, epochs_made),
+        )
+    return RESULTS[known]
+
+
+def identity(split, shard):
+    """Return the file with the checksum of a table that a rule makes; Snakemake makes it first."""
+    if not workflow.is_main_process:
+        return place(IDENTITY.format(split=split, shard=shard))
+    return Path(checkpoints.identify.get(split=split, shard=shard).output[0])
+
+
+def planned(rule, wildcards):
+    """Return the job of a rule and wildcards; refuse a key that is not the one the config asks for."""
+    arguments = [
+        int(value) if name in ("fold", "epoch") else value
+        for name, value in wildcards.items()
+        if name != "key"
+    ]
+    try:
+        job = getattr(results(identity), rule)(*arguments)
+    except KeyError:
+        job = None
+    if job is None or job.key != wildcards.key:
+        raise WorkflowError(
+            f"{rule} {' '.join(map(str, arguments))}: the config, the code, a package or a table is not what it was "
+            f"when the name of this result ({wildcards.key}) was planned; run the same command again"
+        )
+    return job
+
+
+def inputs_of(rule):
+    """Return the input function of a rule: what its job is made from.
+
+    A result that exists needs nothing, even where what it was made from is gone: else Snakemake would
+    make it again when something else needs that.
+    """
+
+    def inputs(wildcards):
+        job = planned(rule, wildcards)
+        missing = not IN_BUCKET and not all(map(exists, job.sources))
+        if missing and all(map(exists, job.outputs.values())):
+            return {}
+        # dates never matter
+        return {name: ancient(paths) for name, paths in job.inputs.items() if paths}
+
+    return inputs
+
+
+def made_of(rule):
+    """Return the params function of a rule: what its result depends on, for the job to check and to record."""
+    return lambda wildcards: planned(rule, wildcards).made_of
 
 
 wildcard_constraints:
@@ -106,63 +200,4 @@ wildcard_constraints:
     model="[a-z0-9][a-z0-9_-]*",
     fold=r"\d+",
     epoch=r"\d\d\d\d+",
-
-
-def of(section, *keys):
-    """Return some keys of a section: what a stage's result depends on, and nothing else."""
-    return {key: section[key] for key in keys}
-
-
-def shards(split):
-    return [f"results/data/{split}/{shard}.parquet" for shard in SHARDS[split]]
-
-
-def member_files(name, models=MODELS):
-    """Return a file of every member of some models, models in order and folds within them."""
-    return [
-        f"results/models/{model}/fold-{fold}/{name.format(epoch=MODELS[model]['epochs'])}"
-        for model in models
-        for fold in range(FOLDS["count"])
-    ]
-
-
-def model_files(name, models=MODELS):
-    return [f"results/models/{model}/{name}" for model in models]
-
-
-def prediction_files():
-    """Return what the submission is made of: models in order and shards within them."""
-    return [
-        f"results/predictions/{model}/{shard}.parquet"
-        for model in CANDIDATES
-        for shard in SHARDS["test"]
-    ]
-
-
-def kept(path):
-    """Keep an output until there is a new one, which bad input never gives: else Snakemake deletes it first.
-
-    In a bucket it does not, and cannot keep copies there.
-    """
-    return path if workflow.storage_settings.default_storage_provider else update(path)
-
-
-def previous_block(wildcards):
-    """Return state and history that a block goes on from: those of the last full block before it."""
-    block = MODELS[wildcards.model]["block"]
-    epoch = (int(wildcards.epoch) - 1) // block * block
-    start = f"results/models/{wildcards.model}/fold-{wildcards.fold}/epoch-{epoch:04d}"
-    return [f"{start}.npz", f"{start}.csv"] if epoch else []
-
-
-def training_options(model, fold):
-    """Return what a member's state after a given epoch depends on.
-
-    How many epochs follow is not among it, unless the schedule looks ahead: raising `epochs` then
-    adds blocks. Nor are `threads` and `block`, which cut the same work differently.
-    """
-    left_out = {"predict", "threads", "block", "vary"}
-    if MODELS[model]["schedule"]["name"] == "constant":
-        left_out.add("epochs")
-    options = member_options(MODELS[model], int(fold))
-    return {key: value for key, value in options.items() if key not in left_out}
+    key="[0-9a-f]{10}",

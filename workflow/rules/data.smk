@@ -1,94 +1,101 @@
 # The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
 
 
+def table_of(wildcards):
+    """Return the input of normalize: the table, with its date left aside.
+
+    A table dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
+    that are older than an input.
+    """
+    planned("normalize", wildcards)
+    path = SHARDS[wildcards.split][wildcards.shard]
+    if not IN_BUCKET and exists(path) and place(path).stat().st_mtime > time.time():
+        return {}
+    return {"table": ancient(path)}
+
+
 rule normalize:
     input:
-        table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
+        unpack(table_of),
     output:
-        shard=kept("results/data/{split}/{shard}.parquet"),
+        shard=f"{STORE}/normalize/{{split}}/{{key}}/{{shard}}.parquet",
     log:
-        "results/logs/normalize/{split}/{shard}.log",
+        "results/logs/normalize/{split}/{shard}-{key}.log",
     benchmark:
-        "results/benchmarks/normalize/{split}/{shard}.tsv"
+        "results/benchmarks/normalize/{split}/{shard}-{key}.tsv"
     threads: 2
     resources:
         mem_mb=megabytes(normalize_bytes),
         runtime=minutes(normalize_seconds),
     params:
-        options=lambda wildcards: {
-            "table": file_identity(place(SHARDS[wildcards.split][wildcards.shard])),
-            **of(DATA, "pixels", "shape", "pixel_max"),
-            **of(
-                DATA, *(["label", "classes"] if wildcards.split == "train" else ["id"])
-            ),
-        },
-        code=code_digest("normalize.py"),
+        made_of=made_of("normalize"),
+        table=lambda wildcards: str(place(SHARDS[wildcards.split][wildcards.shard])),
     script:
         "../scripts/normalize.py"
 
 
 rule quality:
     input:
-        train=shards("train"),
-        test=shards("test"),
+        unpack(inputs_of("quality")),
     output:
-        "results/data/quality.json",
+        f"{STORE}/quality/{{key}}/quality.json",
     log:
-        "results/logs/quality.log",
+        "results/logs/quality-{key}.log",
     benchmark:
-        "results/benchmarks/quality.tsv"
+        "results/benchmarks/quality-{key}.tsv"
     resources:
         mem_mb=megabytes(quality_bytes),
         runtime=minutes(quality_seconds),
     params:
-        options={
-            **of(DATA, "classes"),
-            "train": shards("train"),
-            "test": shards("test"),
-        },
-        code=code_digest("quality.py"),
+        made_of=made_of("quality"),
     script:
         "../scripts/quality.py"
 
 
 rule samples:
     input:
-        shards=shards("train"),
+        unpack(inputs_of("samples")),
     output:
-        report(
-            "results/figures/samples.svg",
-            category="Data",
-            caption="../report/samples.rst",
-        ),
+        f"{STORE}/samples/{{key}}/samples.svg",
     log:
-        "results/logs/samples.log",
+        "results/logs/samples-{key}.log",
     benchmark:
-        "results/benchmarks/samples.tsv"
+        "results/benchmarks/samples-{key}.tsv"
     localrule: True
     params:
-        options={
-            **of(SETTINGS["figures"], "samples", "seed"),
-            "shards": shards("train"),
-        },
-        code=code_digest("samples.py"),
+        made_of=made_of("samples"),
     script:
         "../scripts/samples.py"
 
 
 rule split:
     input:
-        shards=shards("train"),
+        unpack(inputs_of("split")),
     output:
-        FOLD_FILE,
+        f"{STORE}/split/{{key}}/folds.parquet",
     log:
-        "results/logs/split.log",
+        "results/logs/split-{key}.log",
     benchmark:
-        "results/benchmarks/split.tsv"
+        "results/benchmarks/split-{key}.tsv"
     resources:
         mem_mb=megabytes(split_bytes),
         runtime=minutes(split_seconds),
     params:
-        options={**FOLDS, "shards": shards("train")},
-        code=code_digest("split.py"),
+        made_of=made_of("split"),
     script:
         "../scripts/split.py"
+
+
+# a table that a rule of a bigger workflow makes is known when it is there
+if MADE:
+
+    checkpoint identify:
+        input:
+            table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
+        output:
+            IDENTITY,
+        log:
+            "results/logs/identify/{split}/{shard}.log",
+        localrule: True
+        script:
+            "../scripts/identify.py"

@@ -4,7 +4,7 @@
 
 import math
 
-import estimates
+from mnist_numpy.planning import estimates
 
 PIXELS = math.prod(DATA["shape"])
 
@@ -26,7 +26,9 @@ def minutes(work):
 def most_rows(split, shard=None):
     """Return a number of rows that a split, or one shard of it, surely does not exceed."""
     tables = [SHARDS[split][shard]] if shard else SHARDS[split].values()
-    return sum(estimates.most_cells(place(table)) for table in tables) // PIXELS + 1
+    return (
+        sum(estimates.most_cells(str(place(table))) for table in tables) // PIXELS + 1
+    )
 
 
 def sizes(model):
@@ -138,4 +140,4 @@ def submission_bytes(wildcards):
 
 
 def submission_seconds(wildcards):
-    return len(CANDIDATES) * most_rows("test") * 1e-5
+    return len(results().candidates) * most_rows("test") * 1e-5

@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import re
 import signal
 import threading
 import time
@@ -57,7 +58,11 @@ def closing_words():
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # what is handed in: the best, or the one model or mean that the config names
-    named = " + ".join(CANDIDATES) if SETTINGS["submission"]["from"] != "best" else ""
+    named = (
+        " + ".join(SETTINGS["submission"]["from"])
+        if SETTINGS["submission"]["from"] != "best"
+        else ""
+    )
     row = next((row for row in rows if row["model"] == named), rows[0])
     accuracy = "not measured (folds.count is 1)"
     if row["accuracy"]:
@@ -89,7 +94,8 @@ def parting_words(logs):
         failed = True
         # what failed elsewhere is in its log only
         stages = sorted(
-            {path.stem for path in Path("results/logs").glob("*")} - {"slurm"}
+            {path.stem.partition("-")[0] for path in Path("results/logs").glob("*")}
+            - {"slurm"}
         )
     if failed:
         for stage in dict.fromkeys(stages):
@@ -110,8 +116,8 @@ def parting_words(logs):
 def last_words(stage):
     """Yield the last lines of each log in which a stage told, in this run, why it failed."""
     logs = Path("results/logs")
-    for path in (logs / f"{stage}.log", *sorted((logs / stage).rglob("*.log"))):
-        if path.exists() and path.stat().st_mtime >= STARTED:
+    for path in (*sorted(logs.glob(f"{stage}*.log")), *sorted((logs / stage).rglob("*.log"))):
+        if path.stat().st_mtime >= STARTED:
             said = path.read_text(encoding="utf-8", errors="replace").splitlines()
             if any(re.match(rf"{stage}( [^·:]+)?: |Traceback", line) for line in said):
                 yield from said[-8:]

@@ -3,61 +3,37 @@
 
 rule predict:
     input:
-        weights=lambda wildcards: member_files("weights.npz", [wildcards.model]),
-        shard="results/data/test/{shard}.parquet",
+        unpack(inputs_of("predict")),
     output:
-        "results/predictions/{model}/{shard}.parquet",
+        f"{STORE}/predict/{{model}}/{{key}}/{{shard}}.parquet",
     log:
-        "results/logs/predict/{model}/{shard}.log",
+        "results/logs/predict/{model}/{shard}-{key}.log",
     benchmark:
-        "results/benchmarks/predict/{model}/{shard}.tsv"
+        "results/benchmarks/predict/{model}/{shard}-{key}.tsv"
     threads: 2
     resources:
         mem_mb=megabytes(predict_bytes),
         runtime=minutes(predict_seconds),
     params:
-        options=lambda wildcards: {
-            **of(MODELS[wildcards.model], "predict"),
-            **of(DATA, "classes"),
-            **of(FOLDS, "count"),
-        },
-        code=code_digest("predict.py"),
+        made_of=made_of("predict"),
     script:
         "../scripts/predict.py"
 
 
 rule submission:
     input:
-        predictions=prediction_files(),
-        # a list of models is taken as it is: their ranking is not looked at
-        comparison=(
-            "results/comparison.csv"
-            if SETTINGS["submission"]["from"] == "best"
-            else []
-        ),
-        sample=DATA["sample_submission"] or [],
+        unpack(inputs_of("submission")),
+        sample=ancient(SAMPLE) if SAMPLE else [],
     output:
-        report(
-            kept("results/submission.csv"),
-            category="Submission",
-            caption="../report/submission.rst",
-        ),
+        f"{STORE}/submission/{{key}}/submission.csv",
     log:
-        "results/logs/submission.log",
+        "results/logs/submission-{key}.log",
     benchmark:
-        "results/benchmarks/submission.tsv"
+        "results/benchmarks/submission-{key}.tsv"
     resources:
         mem_mb=megabytes(submission_bytes),
         runtime=minutes(submission_seconds),
     params:
-        options={
-            **of(SETTINGS["submission"], "from", "columns"),
-            **of(DATA, "id"),
-            "models": CANDIDATES,
-            "shards": list(SHARDS["test"]),
-            "sample": DATA["sample_submission"]
-            and file_identity(place(DATA["sample_submission"])),
-        },
-        code=code_digest("submission.py"),
+        made_of=made_of("submission"),
     script:
         "../scripts/submission.py"

@@ -3,30 +3,21 @@
 
 rule train:
     input:
-        shards=shards("train"),
-        folds=FOLD_FILE,
-        previous=previous_block,
+        unpack(inputs_of("train")),
     output:
-        state="results/models/{model}/fold-{fold}/epoch-{epoch}.npz",
-        history="results/models/{model}/fold-{fold}/epoch-{epoch}.csv",
+        state=f"{STORE}/train/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}.npz",
+        history=f"{STORE}/train/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}.csv",
     log:
-        "results/logs/train/{model}/fold-{fold}/epoch-{epoch}.log",
+        "results/logs/train/{model}/fold-{fold}/epoch-{epoch}-{key}.log",
     benchmark:
-        "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}.tsv"
+        "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}-{key}.tsv"
     threads: lambda wildcards: MODELS[wildcards.model]["threads"]
     resources:
         mem_mb=megabytes(train_bytes),
         runtime=minutes(train_seconds),
     params:
-        options=lambda wildcards: {
-            "model": training_options(wildcards.model, wildcards.fold),
-            "folds": FOLDS,
-            "shards": shards("train"),
-            **of(DATA, "classes"),
-        },
-        code=code_digest("train.py"),
-        # asking for `threads` keeps Snakemake from comparing these: only what is told shows them
-        total=lambda wildcards, threads: MODELS[wildcards.model]["epochs"],
+        made_of=made_of("train"),
+        total=lambda wildcards: MODELS[wildcards.model]["epochs"],
         memory=lambda wildcards, threads: training_needs(wildcards.model, threads),
     script:
         "../scripts/train.py"
@@ -34,83 +25,53 @@ rule train:
 
 rule export:
     input:
-        lambda wildcards: "results/models/{model}/fold-{fold}/epoch-{epoch:04d}.npz".format(
-            **wildcards, epoch=MODELS[wildcards.model]["epochs"]
-        ),
+        unpack(inputs_of("export")),
     output:
-        "results/models/{model}/fold-{fold}/weights.npz",
+        f"{STORE}/export/{{model}}/fold-{{fold}}/{{key}}/weights.npz",
     log:
-        "results/logs/export/{model}/fold-{fold}.log",
+        "results/logs/export/{model}/fold-{fold}-{key}.log",
     benchmark:
-        "results/benchmarks/export/{model}/fold-{fold}.tsv"
+        "results/benchmarks/export/{model}/fold-{fold}-{key}.tsv"
     localrule: True
     params:
-        options=lambda wildcards: {
-            "model": {
-                **training_options(wildcards.model, wildcards.fold),
-                **of(MODELS[wildcards.model], "epochs"),
-            },
-            **of(DATA, "shape", "pixel_max", "classes"),
-        },
-        code=code_digest("export.py"),
+        made_of=made_of("export"),
     script:
         "../scripts/export.py"
 
 
 rule evaluate:
     input:
-        weights=lambda wildcards: member_files("weights.npz", [wildcards.model]),
-        shards=shards("train"),
-        folds=FOLD_FILE,
+        unpack(inputs_of("evaluate")),
     output:
-        validation="results/models/{model}/validation.parquet",
-        metrics="results/models/{model}/metrics.json",
+        validation=f"{STORE}/evaluate/{{model}}/{{key}}/validation.parquet",
+        metrics=f"{STORE}/evaluate/{{model}}/{{key}}/metrics.json",
     log:
-        "results/logs/evaluate/{model}.log",
+        "results/logs/evaluate/{model}-{key}.log",
     benchmark:
-        "results/benchmarks/evaluate/{model}.tsv"
+        "results/benchmarks/evaluate/{model}-{key}.tsv"
     threads: 2
     resources:
         mem_mb=megabytes(evaluate_bytes),
         runtime=minutes(evaluate_seconds),
     params:
-        options=lambda wildcards: {
-            **of(MODELS[wildcards.model], "predict"),
-            **of(DATA, "classes"),
-            "folds": FOLDS,
-            "shards": shards("train"),
-        },
-        code=code_digest("evaluate.py"),
+        made_of=made_of("evaluate"),
     script:
         "../scripts/evaluate.py"
 
 
 rule compare:
     input:
-        validations=model_files("validation.parquet"),
-        weights=model_files("fold-0/weights.npz"),
+        unpack(inputs_of("compare")),
     output:
-        report(
-            "results/comparison.csv",
-            category="Models",
-            caption="../report/comparison.rst",
-        ),
+        f"{STORE}/compare/{{key}}/comparison.csv",
     log:
-        "results/logs/compare.log",
+        "results/logs/compare-{key}.log",
     benchmark:
-        "results/benchmarks/compare.tsv"
+        "results/benchmarks/compare-{key}.tsv"
     resources:
         mem_mb=megabytes(compare_bytes),
         runtime=minutes(compare_seconds),
     params:
-        options={
-            "models": list(MODELS),
-            "mean_of": (
-                []
-                if len(CANDIDATES) < 2 or SETTINGS["submission"]["from"] == "best"
-                else CANDIDATES
-            ),
-        },
-        code=code_digest("compare.py"),
+        made_of=made_of("compare"),
     script:
         "../scripts/compare.py"

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ann import InputError, metrics, state, tables
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 
 
 def compare(
@@ -66,8 +67,8 @@ def rank(scores: Mapping[str, tables.Validation], parameters: Mapping[str, int])
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("compare", Path(snakemake.log[0])):
-        options = snakemake.params.options
+    with job(snakemake, "compare"):
+        options = snakemake.params.made_of["options"]
         compare(
             dict(zip(options["models"], map(Path, snakemake.input.validations), strict=True)),
             dict(zip(options["models"], map(Path, snakemake.input.weights), strict=True)),

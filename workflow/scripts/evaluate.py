@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from ann import dataset, ensemble, metrics, network, state, tables
 from ann.straighten import straighten_for_each
-from job import job, replacing, write_json
+from job import job
+from mnist_numpy.files.atomic import replacing, write_json
 from threadpoolctl import threadpool_limits
 
 
@@ -65,13 +66,13 @@ def evaluate(
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(f"evaluate {snakemake.wildcards.model}", Path(snakemake.log[0])), threadpool_limits(1):
+    with job(snakemake, f"evaluate {snakemake.wildcards.model}"), threadpool_limits(1):
         evaluate(
             [Path(p) for p in snakemake.input.weights],
             [Path(p) for p in snakemake.input.shards],
             Path(snakemake.input.folds),
             Path(snakemake.output.validation),
             Path(snakemake.output.metrics),
-            snakemake.params.options,
+            snakemake.params.made_of["options"],
             snakemake.threads,
         )

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from ann import network, state
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 from threadpoolctl import threadpool_info
 
 
@@ -43,5 +44,5 @@ def versions() -> dict[str, str]:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(f"export {snakemake.wildcards.model}", Path(snakemake.log[0])):
-        export(Path(snakemake.input[0]), Path(snakemake.output[0]), snakemake.params.options)
+    with job(snakemake, f"export {snakemake.wildcards.model}"):
+        export(Path(snakemake.input[0]), Path(snakemake.output[0]), snakemake.params.made_of["options"])

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from ann import augment, dataset, metrics, pictures, plots, state, tables
 from ann.straighten import straighten
-from job import by_model, job, replacing
+from job import by_model, job
 from matplotlib.figure import Figure
+from mnist_numpy.files.atomic import replacing
 
 SIDE = 64  # pixels: larger images are shown smaller
 MISTAKES = 25
@@ -151,8 +152,8 @@ def comparison_figure(table: pd.DataFrame, rows: int) -> Figure:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("figures", Path(snakemake.log[0])):
-        given, names = snakemake.input, snakemake.params.options["models"]
+    with job(snakemake, "figures"):
+        given, names = snakemake.input, snakemake.params.made_of["options"]["models"]
         histories = by_model(names, given.histories)
         files = {
             name: Model(

@@ -3,15 +3,19 @@
 import contextlib
 import errno
 import io
-import json
 import os
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ann import InputError
+from mnist_numpy.planning.code import changed
+from mnist_numpy.planning.memory import Memory
+from mnist_numpy.planning.record import write_record
+from mnist_numpy.planning.software import Software, kept_definitions
 
 ADVICE = {
     errno.ENOSPC: "make room on the disk and run the same command again",
@@ -27,22 +31,74 @@ MEMORY_ADVICE = "give the job more, or use smaller models or batches"
 
 
 @contextlib.contextmanager
-def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
-    """Give a function that tells the terminal and the log a line; end on the user's errors.
+def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
+    """Run a rule's script: its errors become one sentence, and a record of what it made is written.
 
     Parameters
     ----------
+    snakemake
+        What Snakemake tells the script.
     name
         The rule, with its wildcards: what an error is headed with.
-    log
-        The log file.
+
+    Yields
+    ------
+    Callable
+        A function that writes a line to the terminal and to the log.
 
     Raises
     ------
     SystemExit
-        In place of an error that is the user's to mend, after it has been told in one sentence.
-        Any other error is a defect, and goes its way with its traceback (also into the log).
+        In place of an error that the user can fix, after one sentence has been written.
+        Any other error is a defect, and is raised with its traceback (also written to the log).
     """
+    made_of = snakemake.params.get("made_of")
+    outputs = [Path(path) for path in snakemake.output]
+    store = store_of(outputs[0])
+    with reporting(name, Path(snakemake.log[0])) as say:
+        if made_of:
+            refuse_other_software(made_of, store)
+        take_back_dates(Path(path) for path in snakemake.input)
+        yield say
+        if made_of and store:
+            write_record(outputs, made_of)
+
+
+def store_of(output: Path) -> Path | None:
+    """Return the folder of the store that an output is in; None for a local copy of a file in a bucket."""
+    if ".snakemake" in output.parts:
+        return None
+    return next((folder for folder in output.parents if folder.parts[-2:] == ("results", "store")), None)
+
+
+def refuse_other_software(made_of: dict[str, Any], store: Path | None) -> None:
+    """Refuse to run under other code or other packages than the result's name was planned with."""
+    software = Software(Memory(store / "memory.json" if store else None))
+    rule, before = made_of["rule"], made_of["packages"]
+    packages = software.packages(rule)
+    changes = [
+        f"{name} was {before[name]}, is {packages.get(name)}" for name in before if packages.get(name) != before[name]
+    ]
+    if software.code_digest(rule) != made_of["code"]:
+        planned = kept_definitions(store, made_of["code"]) if store else {}
+        changes += changed(planned, software.definitions(rule)) if planned else ["its code has changed"]
+    if changes:
+        raise InputError(
+            f"the software is not what it was when the run was planned ({'; '.join(changes)}); run the same command again"
+        )
+
+
+def take_back_dates(inputs: Iterable[Path]) -> None:
+    """Date files of the store that are ahead of the clock now: Snakemake refuses outputs older than an input."""
+    now = time.time()
+    for path in inputs:
+        if "store" in path.parts and path.stat().st_mtime > now:
+            os.utime(path, (now, now))
+
+
+@contextlib.contextmanager
+def reporting(name: str, log: Path) -> Iterator[Callable[[str], None]]:
+    """Write lines to the terminal and the log, and turn the user's errors into one sentence; see `job`."""
     with contextlib.ExitStack() as stack:
         try:
             # without a buffer: on a full disk there is then nothing left to be written on closing
@@ -80,34 +136,6 @@ def job(name: str, log: Path) -> Iterator[Callable[[str], None]]:
 def printable(text: str) -> str:
     """Return a text without anything that a terminal would obey."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to write to; move it there, flushed, when all went well.
-
-    A reader sees the whole file or none, and a power cut leaves one or the other.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        yield part
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a small JSON file, readable by people too."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def by_model(models: Sequence[str], paths: Sequence[str]) -> dict[str, list[Path]]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from ann import dataset, ensemble, state, tables
 from ann.straighten import straighten_for_each
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 from threadpoolctl import threadpool_limits
 
 
@@ -46,11 +47,11 @@ if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
     name = f"predict {snakemake.wildcards.model} {snakemake.wildcards.shard}"
-    with job(name, Path(snakemake.log[0])), threadpool_limits(1):
+    with job(snakemake, name), threadpool_limits(1):
         predict(
             [Path(p) for p in snakemake.input.weights],
             Path(snakemake.input.shard),
             Path(snakemake.output[0]),
-            snakemake.params.options,
+            snakemake.params.made_of["options"],
             snakemake.threads,
         )

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from ann import dataset
-from job import job, write_json
+from job import job
+from mnist_numpy.files.atomic import write_json
 
 
 def quality(train: Sequence[Path], test: Sequence[Path], report: Path, classes: int) -> None:
@@ -67,10 +68,10 @@ def describe(shards: Sequence[Path], classes: int) -> tuple[dict[str, Any], np.n
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("quality", Path(snakemake.log[0])):
+    with job(snakemake, "quality"):
         quality(
             [Path(p) for p in snakemake.input.train],
             [Path(p) for p in snakemake.input.test],
             Path(snakemake.output[0]),
-            snakemake.params.options["classes"],
+            snakemake.params.made_of["options"]["classes"],
         )

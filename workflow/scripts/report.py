@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import yaml
 from ann import InputError, dataset, metrics, pictures, state, tables
-from job import by_model, job, replacing
+from job import by_model, job
+from mnist_numpy.files.atomic import replacing
 
 # beside the scripts' folder; this very file is run from a copy elsewhere
 TEMPLATES = Path(job_module.__file__).parents[1] / "report"
@@ -252,8 +253,8 @@ def example_pictures(shard: Path, labels: pd.Series) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("report", Path(snakemake.log[0])):
-        given, options = snakemake.input, snakemake.params.options
+    with job(snakemake, "report"):
+        given, options = snakemake.input, snakemake.params.made_of["options"]
         models = list(options["config"]["models"])
         inputs = Inputs(
             quality=Path(given.quality),
@@ -268,4 +269,4 @@ if __name__ == "__main__":
             predictions=by_model(options["candidates"], given.predictions),
             figures={Path(path).stem: Path(path) for path in given.figures},
         )
-        report(inputs, Path(snakemake.output[0]), options["config"], snakemake.params.threads)
+        report(inputs, Path(snakemake.output[0]), options["config"], dict.fromkeys(models, 1))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from ann import dataset, pictures, plots
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 
 SIDE = 64  # pixels: larger images are shown smaller
 
@@ -36,7 +37,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("samples", Path(snakemake.log[0])):
-        options = snakemake.params.options
+    with job(snakemake, "samples"):
+        options = snakemake.params.made_of["options"]
         shards = [Path(p) for p in snakemake.input.shards]
         samples(shards, Path(snakemake.output[0]), options["samples"], options["seed"])

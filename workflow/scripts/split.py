@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from ann import InputError, dataset, tables
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 
 
 def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
@@ -57,6 +58,6 @@ def stratify(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("split", Path(snakemake.log[0])):
-        options = snakemake.params.options
+    with job(snakemake, "split"):
+        options = snakemake.params.made_of["options"]
         split([Path(p) for p in snakemake.input.shards], Path(snakemake.output[0]), options["count"], options["seed"])

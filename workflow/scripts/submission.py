@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from ann import InputError, tables
 from ann.wrapping import open_table
-from job import by_model, job, replacing
+from job import by_model, job
+from mnist_numpy.files.atomic import replacing
 
 
 def submission(
@@ -97,8 +98,8 @@ def check_against(table: pd.DataFrame, sample: Path) -> None:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job("submission", Path(snakemake.log[0])):
-        options = snakemake.params.options
+    with job(snakemake, "submission"):
+        options = snakemake.params.made_of["options"]
         comparison, sample = (snakemake.input.get(name, None) for name in ("comparison", "sample"))
         submission(
             by_model(options["models"], snakemake.input.predictions),

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from ann import InputError, dataset, state, tables, training
 from ann.straighten import straighten
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 from threadpoolctl import threadpool_limits
 
 
@@ -146,7 +147,7 @@ if __name__ == "__main__":
 
     wildcards, params = snakemake.wildcards, snakemake.params
     name = f"train {wildcards.model} fold {wildcards.fold}, epochs to {wildcards.epoch}"
-    with job(name, Path(snakemake.log[0])) as say:
+    with job(snakemake, name) as say:
         before = snakemake.input.get("previous", None)
         shards = [Path(p) for p in snakemake.input.shards]
         say(memory_sentence(shards, params.memory, snakemake.resources.get("mem_mb")))
@@ -156,8 +157,8 @@ if __name__ == "__main__":
             previous=(Path(before[0]), Path(before[1])) if before else None,
             output=(Path(snakemake.output.state), Path(snakemake.output.history)),
             block=Block(wildcards.model, int(wildcards.fold), int(wildcards.epoch), params.total),
-            options=params.options["model"],
-            classes=params.options["classes"],
+            options=params.made_of["options"]["model"],
+            classes=params.made_of["options"]["classes"],
             threads=snakemake.threads,
             say=say,
         )

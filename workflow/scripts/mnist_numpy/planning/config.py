@@ -15,7 +15,7 @@ from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 MOST_BLOCKS = 400  # of a member; Snakemake plans a chain by recursion, and between 400 and 1,000 Python stops it
 LARGEST = sys.float_info.max  # a larger whole number is no float
 KINDS = {

@@ -1,0 +1,1 @@
+"""What is done before jobs run: which results are wanted, what they depend on, and which of them exist."""

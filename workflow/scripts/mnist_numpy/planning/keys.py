@@ -1,0 +1,344 @@
+"""What each result depends on.
+
+The name of every result holds a key: a hash of the options its stage reads, the code the stage can run,
+the versions of the packages that code uses, the content of the tables, and the names (with their
+keys) of the results it is made from. A file with the right name is right, whoever made it and when;
+a change asks for another name. So existence is validity, and no record or date has to be trusted.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from mnist_numpy.planning.config import member_options
+from mnist_numpy.planning.graph import Job, digest, planned_once
+
+STORE = "results/store"
+FIGURES = ("learning", "augmentation", "weights", "confusion", "mistakes", "reliability", "comparison")
+
+
+class Context(NamedTuple):
+    """What is known of the world outside the config.
+
+    Attributes
+    ----------
+    tables
+        The checksum of each table, by split and shard; of the sample submission under `sample`.
+    code
+        Returns the hash of the code that a rule can run.
+    packages
+        Returns the versions of the packages that a rule uses.
+    epochs_made
+        Returns the epochs whose checkpoints are in a folder.
+    """
+
+    tables: Mapping[str, Mapping[str, str]]
+    code: Callable[[str], str]
+    packages: Callable[[str], dict[str, str]]
+    epochs_made: Callable[[str], list[int]]
+
+
+class Results:
+    """The jobs that a config asks for, and the names of all they make.
+
+    Parameters
+    ----------
+    settings
+        The whole config.
+    context
+        What else results depend on.
+    """
+
+    def __init__(self, settings: dict[str, Any], context: Context) -> None:
+        self.settings, self.context = settings, context
+        self.data, self.folding, self.models = (settings[key] for key in ("data", "folds", "models"))
+        self.jobs: dict[tuple[Any, ...], Job] = {}
+        self.makers: dict[str, Job] = {}
+
+    # --- Stage by stage, in the order in which the data flow --------------------------------------
+
+    @planned_once
+    def normalize(self, split: str, shard: str) -> Job:
+        """Normalize one table to Parquet."""
+        read = ("label", "classes") if split == "train" else ("id",)
+        return self._job(
+            "normalize",
+            f"normalize/{split}",
+            {"shard": f"{shard}.parquet"},
+            options=subset(self.data, "pixels", "shape", "pixel_max", *read),
+            table=self.context.tables[split][shard],
+            split=split,
+            shard=shard,
+        )
+
+    @planned_once
+    def quality(self) -> Job:
+        """Describe the tables."""
+        return self._job(
+            "quality",
+            "quality",
+            {"quality": "quality.json"},
+            options=subset(self.data, "classes"),
+            inputs={"train": self.shards("train"), "test": self.shards("test")},
+        )
+
+    @planned_once
+    def samples(self) -> Job:
+        """Draw sample images."""
+        return self._job(
+            "samples",
+            "samples",
+            {"samples": "samples.svg"},
+            options=subset(self.settings["figures"], "samples", "seed"),
+            inputs={"shards": self.shards("train")},
+        )
+
+    @planned_once
+    def split(self) -> Job:
+        """Assign each training row to a fold."""
+        return self._job(
+            "split", "split", {"folds": "folds.parquet"}, options=self.folding, inputs={"shards": self.shards("train")}
+        )
+
+    @planned_once
+    def train(self, model: str, fold: int, epoch: int) -> Job:
+        """Train one member up to an epoch.
+
+        The key does not depend on the epoch, so that raising `epochs` adds to the chain; nor on the
+        checkpoint that training continues from, which leads to the same state.
+        """
+        job = self._job(
+            "train",
+            f"train/{model}/fold-{fold}",
+            {"state": f"epoch-{epoch:04d}.npz", "history": f"epoch-{epoch:04d}.csv"},
+            options={"model": self.training_options(model, fold), **subset(self.data, "classes")},
+            inputs={"shards": self.shards("train"), "folds": self.split().outputs["folds"]},
+            model=model,
+            fold=str(fold),
+            epoch=f"{epoch:04d}",
+        )
+        start = self.continues_from(model, epoch, job.folder)
+        previous = [f"{job.folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []
+        return job._replace(inputs={**job.inputs, "previous": previous})
+
+    @planned_once
+    def export(self, model: str, fold: int) -> Job:
+        """Export the weights of one member."""
+        epochs = self.models[model]["epochs"]
+        return self._job(
+            "export",
+            f"export/{model}/fold-{fold}",
+            {"weights": "weights.npz"},
+            options={
+                "model": {**self.training_options(model, fold), "epochs": epochs},
+                **subset(self.data, "shape", "pixel_max", "classes"),
+            },
+            inputs={"state": self.chain(model, fold)[-1].outputs["state"]},
+            model=model,
+            fold=str(fold),
+        )
+
+    @planned_once
+    def evaluate(self, model: str) -> Job:
+        """Predict the training rows out of fold, and score a model."""
+        return self._job(
+            "evaluate",
+            f"evaluate/{model}",
+            {"validation": "validation.parquet", "metrics": "metrics.json"},
+            options={**subset(self.models[model], "predict"), **subset(self.data, "classes")},
+            inputs={
+                "weights": self.weights(model),
+                "shards": self.shards("train"),
+                "folds": self.split().outputs["folds"],
+            },
+            model=model,
+        )
+
+    @planned_once
+    def compare(self) -> Job:
+        """Rank the models."""
+        averaged = self.settings["submission"]["from"] != "best" and len(self.candidates) > 1
+        return self._job(
+            "compare",
+            "compare",
+            {"comparison": "comparison.csv"},
+            options={"models": list(self.models), "mean_of": self.candidates if averaged else []},
+            inputs={
+                "validations": self.of_models("validation"),
+                "weights": [self.export(model, 0).outputs["weights"] for model in self.models],
+            },
+        )
+
+    @planned_once
+    def predict(self, model: str, shard: str) -> Job:
+        """Predict one shard of the test set with a model."""
+        return self._job(
+            "predict",
+            f"predict/{model}",
+            {"predictions": f"{shard}.parquet"},
+            options={**subset(self.models[model], "predict"), **subset(self.data, "classes")},
+            inputs={"weights": self.weights(model), "shard": self.normalize("test", shard).outputs["shard"]},
+            model=model,
+            shard=shard,
+        )
+
+    @planned_once
+    def submission(self) -> Job:
+        """Assemble the submission. Where models are named, their ranking does not matter."""
+        best = self.settings["submission"]["from"] == "best"
+        return self._job(
+            "submission",
+            "submission",
+            {"submission": "submission.csv"},
+            options={
+                **subset(self.settings["submission"], "from", "columns"),
+                **subset(self.data, "id"),
+                "models": self.candidates,
+            },
+            table=self.context.tables["sample"].get("sample"),
+            inputs={
+                "predictions": self.predictions(),
+                "comparison": self.compare().outputs["comparison"] if best else [],
+            },
+        )
+
+    @planned_once
+    def figures(self) -> Job:
+        """Draw the figures of training and of errors."""
+        return self._job(
+            "figures",
+            "figures",
+            {name: f"{name}.svg" for name in FIGURES},
+            options={"models": list(self.models)},
+            inputs={
+                "histories": self.histories(),
+                "metrics": self.of_models("metrics"),
+                "validations": self.of_models("validation"),
+                "weights": [self.export(model, 0).outputs["weights"] for model in self.models],
+                "shards": self.shards("train"),
+                "comparison": self.compare().outputs["comparison"],
+            },
+        )
+
+    @planned_once
+    def report(self) -> Job:
+        """Make the page. It shows the config, but not where tables are nor how the work was divided."""
+        tables = {split: list(self.context.tables[split]) for split in ("train", "test")}
+        models = {
+            name: {key: value for key, value in model.items() if key not in ("threads", "block")}
+            for name, model in self.models.items()
+        }
+        # the page shows confusion and mistakes image by image itself
+        shown = [name for name in FIGURES if name not in ("confusion", "mistakes")]
+        return self._job(
+            "report",
+            "report",
+            {"page": "report.html"},
+            options={
+                "config": {**self.settings, "models": models, "data": {**self.data, **tables}},
+                "candidates": self.candidates,
+            },
+            inputs={
+                "quality": self.quality().outputs["quality"],
+                "submission": self.submission().outputs["submission"],
+                "train": self.shards("train"),
+                "test": self.shards("test"),
+                "predictions": self.predictions(),
+                "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
+                **subset(self.figures().inputs, "histories", "metrics", "validations", "weights", "comparison"),
+            },
+        )
+
+    # --- What stages read of one another ----------------------------------------------------------
+
+    @property
+    def candidates(self) -> list[str]:
+        """The models whose predictions the submission is made of."""
+        chosen = self.settings["submission"]["from"]
+        return list(self.models) if chosen == "best" else chosen
+
+    def shards(self, split: str) -> list[str]:
+        """Return the shards of a split, in the order of the config."""
+        return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
+
+    def weights(self, model: str) -> list[str]:
+        """Return the weights of a model's members, in the order of the folds."""
+        return [self.export(model, fold).outputs["weights"] for fold in range(self.folding["count"])]
+
+    def histories(self) -> list[str]:
+        """Return the histories of all members: models in order, and folds within them."""
+        return [
+            self.chain(model, fold)[-1].outputs["history"]
+            for model in self.models
+            for fold in range(self.folding["count"])
+        ]
+
+    def of_models(self, name: str) -> list[str]:
+        """Return a file of each model's evaluation."""
+        return [self.evaluate(model).outputs[name] for model in self.models]
+
+    def predictions(self) -> list[str]:
+        """Return what the submission is made of: models in order, and shards within them."""
+        return [
+            self.predict(model, shard).outputs["predictions"]
+            for model in self.candidates
+            for shard in self.context.tables["test"]
+        ]
+
+    def training_options(self, model: str, fold: int) -> dict[str, Any]:
+        """Return what a member's state after a given epoch depends on.
+
+        How many epochs follow counts only where the schedule looks ahead. `threads` and `block`
+        divide the same work differently.
+        """
+        left_out = {"predict", "threads", "block", "vary"}
+        if self.models[model]["schedule"]["name"] == "constant":
+            left_out.add("epochs")
+        options = member_options(self.models[model], fold)
+        return {key: value for key, value in options.items() if key not in left_out}
+
+    def chain(self, model: str, fold: int) -> list[Job]:
+        """Return the jobs that train a member, from the first checkpoint to the last."""
+        jobs: list[Job] = []
+        epoch = self.models[model]["epochs"]
+        while epoch:
+            jobs.insert(0, self.train(model, fold, epoch))
+            epoch = self.continues_from(model, epoch, jobs[0].folder)
+        return jobs
+
+    def continues_from(self, model: str, epoch: int, folder: str) -> int:
+        """Return the epoch of the checkpoint that training up to an epoch continues from, or 0.
+
+        It is the newest there is, unless a later one is planned.
+        """
+        block = self.models[model]["block"]
+        made = [before for before in self.context.epochs_made(folder) if before < epoch]
+        return max([(epoch - 1) // block * block, *made])
+
+    # --- Keys -------------------------------------------------------------------------------------
+
+    def _job(
+        self,
+        rule: str,
+        folder: str,
+        files: dict[str, str],
+        options: dict[str, Any],
+        inputs: dict[str, str | list[str]] | None = None,
+        table: str | None = None,
+        **wildcards: str,
+    ) -> Job:
+        made_of = {
+            "rule": rule,
+            "options": options,
+            "inputs": inputs or {},
+            "table": table,
+            "code": self.context.code(rule),
+            "packages": self.context.packages(rule),
+        }
+        place = f"{STORE}/{folder}/{digest(made_of)}"
+        outputs = {name: f"{place}/{file}" for name, file in files.items()}
+        return Job(rule, wildcards, made_of, inputs or {}, outputs)
+
+
+def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """Return some keys of a section."""
+    return {key: section[key] for key in keys}

@@ -1,0 +1,37 @@
+"""The record beside each result: what it was made of, and the checksums of its files.
+
+Planning never reads records: a result with the right name is right. `make verify` reads them to find
+damage, `make why` to say what has changed.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mnist_numpy.files.atomic import write_json
+from mnist_numpy.planning.memory import checksum
+
+SUFFIX = ".made.json"
+
+
+def write_record(outputs: Sequence[Path], made_of: dict[str, Any]) -> None:
+    """Write the record of the job that made some files, which lie in one folder."""
+    checksums = {path.name: checksum(path) for path in outputs}
+    write_json(outputs[0].with_name(outputs[0].stem + SUFFIX), {**made_of, "files": checksums})
+
+
+def read_records(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records in a folder; a damaged one is passed over."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(record, dict) and isinstance(record.get("files"), dict):
+            yield record
+
+
+def find_record(file: Path) -> dict[str, Any] | None:
+    """Return the record of the job that made a file of the store, if there is one."""
+    return next((record for record in read_records(file.parent) if file.name in record["files"]), None)

@@ -1,0 +1,72 @@
+"""The code and the packages that a rule's script can run."""
+
+import functools
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+from mnist_numpy.files.atomic import write_json
+from mnist_numpy.planning import definitions, templates
+from mnist_numpy.planning.code import Code, distribution
+from mnist_numpy.planning.graph import digest
+from mnist_numpy.planning.memory import Memory, checksum
+
+SCRIPTS = Path(__file__).parents[2]
+PAGE = SCRIPTS.parent / "report"
+
+
+class Software:
+    """What each rule can run, as it is on disk now.
+
+    Parameters
+    ----------
+    memory
+        Where the analysis of each file is kept.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        # what is known of a file is forgotten when the functions that find it out change
+        found_by = "".join(checksum(Path(module.__file__)) for module in (definitions, templates) if module.__file__)
+        self.code = Code(
+            SCRIPTS,
+            lambda path, compute: memory.recall(
+                f"{compute.__name__} {digest(found_by)}", path, lambda file: compute(file.read_bytes())
+            ),
+        )
+
+    def definitions(self, rule: str) -> dict[str, str]:
+        """Return the definitions that a rule's script can reach, each with its hash; templates of the page too."""
+        templates = self.code.templates(PAGE, "report.html.j2") if rule == "report" else {}
+        return {**self.code.reach(f"{rule}.py").definitions, **templates}
+
+    def code_digest(self, rule: str) -> str:
+        """Return the hash of a rule's definitions."""
+        return digest(self.definitions(rule))
+
+    def packages(self, rule: str) -> dict[str, str]:
+        """Return the version of each package that a rule's script uses."""
+        return {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
+
+
+@functools.cache
+def version(module: str) -> str:
+    """Return the version of the distribution that an imported module is from."""
+    return importlib.metadata.version(distribution(module))
+
+
+def keep_definitions(store: Path, definitions: dict[str, str]) -> None:
+    """Write down the definitions that a code digest stands for, for `make why`."""
+    file = store / "code" / f"{digest(definitions)}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, definitions)
+
+
+def kept_definitions(store: Path, code: str) -> dict[str, str]:
+    """Return what `keep_definitions` wrote for a code digest, or nothing where it is gone."""
+    try:
+        content: Any = json.loads((store / "code" / f"{code}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
