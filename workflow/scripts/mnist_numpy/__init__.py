@@ -1,0 +1,1 @@
+"""The planning of a run: what it is made of."""
