@@ -168,12 +168,12 @@ class Uses(ast.NodeVisitor):
                 return
         self.found.add(chain)
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> None:
         """Note a name that is read, or a global one that a function sets."""
         if not isinstance(node.ctx, ast.Store) or (self.scopes and node.id in self.scopes[-1][1]):
             self.add(node.id, node.id)
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         """Note a whole chain of attributes."""
         attributes, base = [node.attr], node.value
         while isinstance(base, ast.Attribute):
@@ -184,13 +184,13 @@ class Uses(ast.NodeVisitor):
         else:
             self.visit(base)
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Take what a class body imports for used: it is an attribute of the class."""
         inside = [inner for inner in node.body if isinstance(inner, ast.Import | ast.ImportFrom)]
         self.found.update(name for name, _, _ in imports_in(inside) if name)
         self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: Function | ast.Lambda) -> None:  # noqa: N802
+    def visit_FunctionDef(self, node: Function | ast.Lambda) -> None:
         """Look into a function, whose own names are local; its defaults and annotations are read outside."""
         body = node.body if isinstance(node.body, list) else [node.body]
         for name, value in ast.iter_fields(node):
@@ -208,7 +208,7 @@ class Uses(ast.NodeVisitor):
 
     visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
 
-    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:  # noqa: N802
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         """Look into a comprehension, whose targets are local; what it first goes through is read outside."""
         self.visit(node.generators[0].iter)
         self.scopes.append(({name for part in node.generators for name in names_in(part.target) if name}, set()))
