@@ -54,7 +54,10 @@ PACKAGE = {
 )
 def test_every_form_of_import_and_use_is_followed(script, reach):
     found = set(reach({**PACKAGE, "script.py": script}).definitions)
-    assert found - {"script.py:f", "script.py:A", "script.py:m", "script.py:<module>"} == {"a/b.py:used", "a/b.py:LIMIT"}
+    assert found - {"script.py:f", "script.py:A", "script.py:m", "script.py:<module>"} == {
+        "a/b.py:used",
+        "a/b.py:LIMIT",
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,12 @@ def test_what_runs_on_import_is_in_and_what_does_not_is_not(reach):
 
 
 def test_importing_a_module_runs_its_packages_and_what_these_import(reach):
-    files = {"a/__init__.py": "import c\n", "a/b.py": "print()\n", "c.py": "print()\ndef f(): import d\n", "d.py": "print()"}
+    files = {
+        "a/__init__.py": "import c\n",
+        "a/b.py": "print()\n",
+        "c.py": "print()\ndef f(): import d\n",
+        "d.py": "print()",
+    }
     assert set(reach({**files, "script.py": "import a.b\n"}).definitions) == {"a/b.py:<module>", "c.py:<module>"}
     assert "d.py:<module>" in reach({**files, "script.py": "from c import f\nf()\n"}).definitions
     assert not reach({**files, "script.py": "def never(): import a.b\n"}).definitions

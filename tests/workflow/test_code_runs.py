@@ -34,12 +34,8 @@ if "/.snakemake/scripts/" in script:
     threading.settrace(note)
     sys.settrace(note)
 """
-# what the small run leaves out: another optimizer, a schedule, straightened images, full batches
-OTHER = {
-    **{"hidden": [8], "epochs": 2, "block": 1, "batch_size": None, "deskew": True, "spread": [0.1, 0.3], "seed": 3},
-    **{"optimizer": {"name": "sgd", "momentum": 0.5}, "schedule": {"name": "cosine"}, "label_smoothing": 0.1},
-}
-CONFIG = {**SMALL_CONFIG, "models": {**SMALL_CONFIG["models"], "other": OTHER}}
+MORE = {"epochs": 2, "block": 1, "deskew": True, "spread": [4.0, 4.0], "schedule": {"name": "cosine"}}
+CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**SMALL_CONFIG["models"]["mlp"], **MORE}}}
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +70,7 @@ def ran(traces: Path) -> dict[str, set[str]]:
         script = ".".join(Path(started).name.split(".")[-2:])
         for file, name in functions:
             outermost = name.split(".")[0]
-            where = script if file == started else file.partition("/workflow/scripts/")[2]
+            where = script if file == started else os.path.normpath(file).partition("/workflow/scripts/")[2]
             if where:
                 found[script].add(f"{where}:{'<module>' if outermost.startswith('<') else outermost}")
     return found
@@ -88,6 +84,17 @@ def test_every_function_that_ran_is_reached(script, traces):
 
 
 def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(traces):
-    deep = {"ann/training.py:Trainer", "ann/augment.py:Distortion", "ann/optimizers.py:Sgd", "ann/vectors.py:cut"}
+    deep = {"ann/training.py:Trainer", "ann/augment.py:Distortion", "ann/optimizers.py:Adam", "ann/vectors.py:cut"}
     assert deep <= ran(traces)["train.py"]
     assert {"ann/plots.py:_tiles", "ann/tables.py:best_model"} <= ran(traces)["figures.py"]
+
+
+def test_every_template_that_was_filled_is_counted(traces):
+    filled = {Path(file).name for file in files_that_ran(traces) if "/workflow/report/" in file}
+    counted = Code(SCRIPTS).templates(SCRIPTS.parent / "report", "report.html.j2").keys()
+    assert {"report.html.j2", "macros.j2", "page.css", "draw.js"} <= filled <= counted
+
+
+def files_that_ran(traces: Path) -> set[str]:
+    """Return the files of the functions that ran; Jinja makes one of each template."""
+    return {file for trace in traces.iterdir() for file, _ in json.loads(trace.read_text(encoding="utf-8"))[1]}
