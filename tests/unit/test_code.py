@@ -38,6 +38,7 @@ PACKAGE = {
         "from a import b as m\nm.used()",
         "from a.b import used\nused()",
         "from a.b import used as x\nx()",
+        "from a.b import unused, used\nused()",
         "from a import (\n    b as m,\n)\nprint(m.used())",
         "def f():\n    from a import b\n    return b.used()\nf()",
         "def f():\n    import a.b\n    return a.b.used()\nf()",
@@ -95,6 +96,18 @@ def test_in_doubt_all_of_a_module_is_in(script, reach):
     assert {"a/b.py:used", "a/b.py:unused", "a/b.py:LIMIT"} <= found
 
 
+def test_an_editor_s_files_are_no_modules(reach, tmp_path):
+    before = reach({**PACKAGE, "script.py": "import a\nprint(a)"})
+    (tmp_path / "a" / ".#b.py").symlink_to("user@host.1234")
+    assert reach({"a/.saved/b.py": "print()", "a/b.py~": "print()"}) == before
+
+
+def test_a_module_goes_before_a_folder_of_its_name_and_a_package_before_the_module(reach):
+    files = {"m.py": "def f(): return 1", "m/other.py": "", "script.py": "from m import f\nf()"}
+    assert "m.py:f" in reach(files).definitions
+    assert "m/__init__.py:f" in reach({"m/__init__.py": "def f(): return 2"}).definitions
+
+
 def test_a_local_name_is_not_the_module_s_and_a_global_one_is(reach):
     module = "def x(): pass\n"
     local = [
@@ -134,7 +147,8 @@ def test_what_runs_on_import_is_in_and_what_does_not_is_not(reach):
     helper = "def make(): pass\ndef register(f): return f\ndef started(): pass\n"
     files = {"module.py": module, "helper.py": helper, "script.py": "import module\n"}
     assert set(reach(files).definitions) == {
-        *(f"module.py:{name}" for name in ("<module>", "A", "TABLE", "MADE", "registered", "f", "Made", "Meta", "Plain")),
+        *(f"module.py:{name}" for name in ("<module>", "A", "TABLE", "MADE", "registered", "f")),
+        *(f"module.py:{name}" for name in ("Made", "Meta", "Plain")),
         *(f"helper.py:{name}" for name in ("make", "register")),
     }  # fmt: skip
     assert {"helper.py:started", "module.py:<module>"} <= reach(files, "module.py").definitions.keys()
@@ -176,7 +190,7 @@ def hashes(text: str) -> dict[str, str]:
     [
         ("def f(): return 1", '# remark\n\ndef f():\n    """Told."""\n    return (\n        1  # why\n    )'),
         ("class A:\n    x = 1", 'class A:\n    "Told."\n    x = 1'),
-        ("def f(a):\n    raise ValueError(f'{a} is bad')", "def f(a):\n    raise ValueError(f'bad is {a}, so mend it')"),
+        ("def f(a):\n    raise ValueError(f'{a} is bad')", "def f(a):\n    raise ValueError(f'bad is {a}: mend it')"),
         ("def f(a):\n    raise ValueError('a' + a)", 'def f(a):\n    raise ValueError("b" + a)'),
         ("def f(say):\n    say('one')", "def f(say):\n    say('two')"),
         ("def f() -> InputError:\n    a = 'x'\n    return InputError(a)",

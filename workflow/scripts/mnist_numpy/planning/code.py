@@ -243,9 +243,11 @@ class Code:
 def modules_in(scripts: Path) -> dict[str, str]:
     """Return the modules that can be imported from a folder, each with its file; "" for a package without one."""
     found: dict[str, str] = {}
-    for folder, _, files in os.walk(scripts):
+    for folder, folders, files in os.walk(scripts):
+        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
         path = Path(folder).relative_to(scripts)
-        for file in [name for name in files if name.endswith(".py") and name != "__init__.py"]:
+        # a name that begins with a dot is an editor's, perhaps of a file that is not there
+        for file in [name for name in files if name.endswith(".py") and name[0] != "." and name != "__init__.py"]:
             found[".".join([*path.parts, file.removesuffix(".py")])] = (path / file).as_posix()
         package = ".".join(path.parts)
         if "__init__.py" in files:
