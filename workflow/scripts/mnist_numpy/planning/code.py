@@ -1,6 +1,7 @@
 """Which code a script can run, by definition: what a stage's results depend on beside its options and inputs."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ class Code:
         """
         self.scripts = scripts
         self.remember = remember or (lambda path, compute: compute(path.read_bytes()))
-        self.files: dict[str, str | None] = {}
+        self.files = modules_in(scripts)
         self.summaries: dict[str, dict[str, Any]] = {}
         self.bindings: dict[str, dict[str, list[tuple[str, str]]]] = {}
         self.edges: dict[Definition, Edges] = {}
@@ -70,23 +71,19 @@ class Code:
             Its path within the folder.
         """
         start = script.removesuffix(".py").replace("/", ".")
-        self.files[start] = script
         found: set[Definition] = set()
         packages: set[str] = set()
         imported: set[str] = set()
         modules, waiting = [start], [(start, MAIN)]
         while modules or waiting:
-            if waiting:
-                edges = self.edges_of(waiting.pop())
-            else:
-                edges = self.run_by(modules.pop())
+            edges = self.edges_of(waiting.pop()) if waiting else self.run_by(modules.pop())
             packages.update(edges.packages)
             modules += [module for module in edges.modules if module not in imported]
             imported.update(edges.modules)
             new = set(edges.definitions) - found
             found |= new
             waiting += new
-        hashes = {f"{self.file(module)}:{name}": self.hash_of(module, name) for module, name in found}
+        hashes = {f"{self.files[module]}:{name}": self.hash_of(module, name) for module, name in found}
         if started := self.hash_of(start, MAIN):
             both = hashes.get(f"{script}:{MODULE}", "") + started
             hashes[f"{script}:{MODULE}"] = hashlib.sha256(both.encode()).hexdigest()[:12]
@@ -118,20 +115,11 @@ class Code:
                 waiting += named
         return dict(sorted(found.items()))
 
-    def file(self, module: str) -> str | None:
-        """Return a module's file within the folder; "" for a package without one, None for others' modules."""
-        if module not in self.files:
-            place = module.replace(".", "/")
-            files = [name for name in (f"{place}/__init__.py", f"{place}.py") if (self.scripts / name).is_file()]
-            folder = "" if (self.scripts / place).is_dir() else None
-            self.files[module] = files[0] if files else folder
-        return self.files[module]
-
     def summary(self, module: str) -> dict[str, Any]:
         """Return what is to be known of a module of the folder."""
         if module not in self.summaries:
-            file = self.file(module)
             nothing: dict[str, Any] = {"imports": [], "definitions": {}}
+            file = self.files[module]
             self.summaries[module] = self.remember(self.scripts / file, summarize) if file else nothing
         return self.summaries[module]
 
@@ -159,9 +147,12 @@ class Code:
         if not level:
             return target
         package = module.split(".")
-        if (self.file(module) or "/__init__.py").endswith("/__init__.py"):
-            level -= 1
-        return ".".join(package[: len(package) - level] + ([name] if name else []))
+        level -= self.is_package(module)
+        return joined(".".join(package[: len(package) - level]), name)
+
+    def is_package(self, module: str) -> bool:
+        """Tell whether a module of the folder has others within."""
+        return not self.files[module].removesuffix("__init__.py").endswith(".py")
 
     def run_by(self, module: str) -> Edges:
         """Return what importing a module runs: its package, what it imports, and its statements that do something."""
@@ -182,8 +173,8 @@ class Code:
         """Yield the modules of the folder that imports run."""
         for _, target, attribute in imports:
             base = self.absolute(module, target)
-            for name in (base, f"{base}.{attribute}") if attribute else (base,):
-                if self.file(name) is not None:
+            for name in (base, joined(base, attribute)):
+                if name in self.files:
                     yield name
                     yield from self.packages_of(name)
 
@@ -195,7 +186,7 @@ class Code:
     def package(self, module: str) -> str:
         """Return the first name of a module of others; "" for Python's own and for those of the folder."""
         first = module.split(".")[0]
-        return "" if first in sys.stdlib_module_names or self.file(first) is not None else first
+        return "" if first in sys.stdlib_module_names or first in self.files else first
 
     def edges_of(self, definition: Definition) -> Edges:
         """Return what a definition leads to."""
@@ -209,7 +200,8 @@ class Code:
                 if root in self.summary(module)["definitions"]:
                     found.add((module, root))
                 found.update(self.followed(within.get(root, []) + self.bound(module).get(root, []), rest, seen))
-            found.update(self.followed(within.get("*", []), [], seen))
+            stars = self.bound(module).get("*", []) if name == MODULE else []
+            found.update(self.followed(stars, [], seen))
             self.edges[definition] = Edges(
                 tuple(target for target in found if not isinstance(target, str)),
                 tuple(self.imported(module, entry["imports"])),
@@ -222,7 +214,7 @@ class Code:
     ) -> Iterator[Definition | str]:
         """Yield the definitions, and packages of others, that attributes of an imported name lead to."""
         for target, attribute in targets:
-            if self.file(target) is None:
+            if target not in self.files:
                 yield self.package(target)
             else:
                 yield from self.member(target, [attribute, *rest] if attribute not in ("", "*") else rest, seen)
@@ -232,10 +224,10 @@ class Code:
         if (module, *chain) in seen:
             return
         seen.add((module, *chain))
-        inner = self.file(f"{module}.{chain[0]}") is not None if chain else False
+        inner = bool(chain) and joined(module, chain[0]) in self.files
         names = self.summary(module)["definitions"]
         if inner:
-            yield from self.member(f"{module}.{chain[0]}", chain[1:], seen)
+            yield from self.member(joined(module, chain[0]), chain[1:], seen)
         if chain and chain[0] in names:
             yield module, chain[0]
         if chain and chain[0] in self.bound(module):
@@ -244,9 +236,29 @@ class Code:
             yield from ((module, name) for name in names if name != MAIN)
             for targets in self.bound(module).values():
                 yield from self.followed(targets, [], seen)
-            for path in sorted((self.scripts / module.replace(".", "/")).glob("[!_]*")):
-                if path.suffix == ".py" or path.is_dir():
-                    yield from self.member(f"{module}.{path.stem}", [], seen)
+            for below in [name for name in self.files if name.rpartition(".")[0] == module]:
+                yield from self.member(below, [], seen)
+
+
+def modules_in(scripts: Path) -> dict[str, str]:
+    """Return the modules that can be imported from a folder, each with its file; "" for a package without one."""
+    found: dict[str, str] = {}
+    for folder, folders, files in os.walk(scripts):
+        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
+        path = Path(folder).relative_to(scripts)
+        # a name that begins with a dot is an editor's, perhaps of a file that is not there
+        for file in [name for name in files if name.endswith(".py") and name[0] != "." and name != "__init__.py"]:
+            found[".".join([*path.parts, file.removesuffix(".py")])] = (path / file).as_posix()
+        package = ".".join(path.parts)
+        if "__init__.py" in files:
+            found[package] = (path / "__init__.py").as_posix()
+        found.setdefault(package, "")
+    return found
+
+
+def joined(package: str, name: str) -> str:
+    """Return the full name of a module within a package; a package without a name is the folder itself."""
+    return f"{package}.{name}" if package and name else package or name
 
 
 def distribution(module: str) -> str:

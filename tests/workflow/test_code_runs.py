@@ -1,0 +1,100 @@
+"""Every function that a job runs is in what its script is said to reach: a whole run, traced."""
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import BIN, SMALL_CONFIG
+from mnist_numpy.planning.code import Code
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name != "job.py")
+# Python imports this by itself as it starts; a job's script is a copy, such as .snakemake/scripts/tmpx1y2.train.py
+TRACER = """
+import atexit, json, os, sys, tempfile, threading
+
+script = sys.orig_argv[-1]
+if "/.snakemake/scripts/" in script:
+    ran = set()
+
+    def note(frame, event, argument):
+        code = frame.f_code
+        if code.co_flags & 1:  # a function: neither a module nor the body of a class
+            ran.add((code.co_filename, code.co_qualname))
+
+    def keep():
+        sys.settrace(None)
+        with tempfile.NamedTemporaryFile("w", dir=os.environ["TRACES"], suffix=".json", delete=False) as file:
+            json.dump([script, sorted(ran)], file)
+
+    atexit.register(keep)
+    threading.settrace(note)
+    sys.settrace(note)
+"""
+MORE = {"epochs": 2, "block": 1, "deskew": True, "spread": [4.0, 4.0], "schedule": {"name": "cosine"}}
+CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**SMALL_CONFIG["models"]["mlp"], **MORE}}}
+
+
+@pytest.fixture(scope="session")
+def traces(once, build_workspace) -> Path:
+    """A finished run, with a file in traces/ for each job."""
+
+    def run(folder: Path) -> None:
+        workspace = build_workspace(folder, CONFIG)
+        (folder / "traces").mkdir()
+        (folder / "hook").mkdir()
+        (folder / "hook" / "sitecustomize.py").write_text(TRACER, encoding="utf-8")
+        hooked = {"PYTHONPATH": str(folder / "hook"), "TRACES": str(folder / "traces")}
+        result = subprocess.run(
+            [str(BIN / "snakemake"), "--cores", "2"],
+            cwd=workspace.path,
+            env={**os.environ, **hooked},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert result.returncode == 0, result.stdout
+
+    return once("traced", run).path / "traces"
+
+
+@functools.cache
+def ran(traces: Path) -> dict[str, set[str]]:
+    """Return by script the outermost definitions of the functions that ran; a method's is its class."""
+    found: dict[str, set[str]] = {name: set() for name in NAMES}
+    for trace in traces.iterdir():
+        started, functions = json.loads(trace.read_text(encoding="utf-8"))
+        script = ".".join(Path(started).name.split(".")[-2:])
+        for file, name in functions:
+            outermost = name.split(".")[0]
+            where = script if file == started else os.path.normpath(file).partition("/workflow/scripts/")[2]
+            if where:
+                found[script].add(f"{where}:{'<module>' if outermost.startswith('<') else outermost}")
+    return found
+
+
+@pytest.mark.parametrize("script", NAMES)
+def test_every_function_that_ran_is_reached(script, traces):
+    stem = script.removesuffix(".py")
+    assert {f"{script}:{stem}", "job.py:job", "job.py:replacing"} <= ran(traces)[script], "it was not traced"
+    assert ran(traces)[script] - Code(SCRIPTS).reach(script).definitions.keys() == set()
+
+
+def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(traces):
+    deep = {"ann/training.py:Trainer", "ann/augment.py:Distortion", "ann/optimizers.py:Adam", "ann/vectors.py:cut"}
+    assert deep <= ran(traces)["train.py"]
+    assert {"ann/plots.py:_tiles", "ann/tables.py:best_model"} <= ran(traces)["figures.py"]
+
+
+def test_every_template_that_was_filled_is_counted(traces):
+    filled = {Path(file).name for file in files_that_ran(traces) if "/workflow/report/" in file}
+    counted = Code(SCRIPTS).templates(SCRIPTS.parent / "report", "report.html.j2").keys()
+    assert {"report.html.j2", "macros.j2", "page.css", "draw.js"} <= filled <= counted
+
+
+def files_that_ran(traces: Path) -> set[str]:
+    """Return the files of the functions that ran; Jinja makes one of each template."""
+    return {file for trace in traces.iterdir() for file, _ in json.loads(trace.read_text(encoding="utf-8"))[1]}
