@@ -27,11 +27,20 @@ def flagged(name):
     return report(published(name), category=REPORTED[name], caption=caption)
 
 
-FINAL = view.final(results())
-POSSIBLE = FINAL | view.intermediate(results())
+def noted(split, shard):
+    """Return the file with the checksum of a table that a rule makes, if it is there and still true."""
+    file = place(IDENTITY.format(split=split, shard=shard))
+    if workflow.is_main_process:
+        view.forget_other_content(file, place(SHARDS[split][shard]), MEMORY)
+    return file if file.exists() else None
+
+
+RUN_RESULTS = results(noted)
+FINAL = view.final(RUN_RESULTS)
+POSSIBLE = FINAL | view.intermediate(RUN_RESULTS)
 WHOLE = FINAL if IN_BUCKET else POSSIBLE
-if workflow.is_main_process and not IN_BUCKET and not MADE:
-    WHOLE = view.all_names(FINAL, POSSIBLE, results().makers, exists)
+if workflow.is_main_process and not IN_BUCKET and all(noted(*table) for table in MADE):
+    WHOLE = view.all_names(FINAL, POSSIBLE, RUN_RESULTS.makers, exists)
 # Snakemake tells a Snakefile nothing of the targets
 ASKED = set() if IS_MODULE else POSSIBLE.keys() & set(sys.argv)
 # all names, or those that are given as targets
@@ -39,12 +48,6 @@ NAMES = {name: POSSIBLE[name] for name in sorted(ASKED)} or WHOLE
 RUN = digest(FINAL)
 STALE = view.find_stale(WHOLE, NAMES, place)
 if workflow.is_main_process and not IN_BUCKET:
-    for split, shard in MADE:
-        view.forget_other_content(
-            place(IDENTITY.format(split=split, shard=shard)),
-            place(SHARDS[split][shard]),
-            MEMORY,
-        )
     view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
     MEMORY.save()
 

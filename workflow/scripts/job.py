@@ -84,7 +84,8 @@ def refuse_other_software(made_of: dict[str, Any], store: Path | None) -> None:
         changes += changed(planned, software.definitions(rule)) if planned else ["its code has changed"]
     if changes:
         raise InputError(
-            f"the software is not what it was when the run was planned ({'; '.join(changes)}); run the same command again"
+            f"the software is not what it was when the run was planned ({'; '.join(changes)}); "
+            "run the same command again"
         )
 
 
