@@ -49,6 +49,7 @@ RUN = digest(FINAL)
 STALE = view.find_stale(WHOLE, NAMES, place)
 if workflow.is_main_process and not IN_BUCKET:
     view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
+    SOFTWARE.keep_definitions(place(STORE))
     MEMORY.save()
 
 
