@@ -344,6 +344,7 @@ def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Return some keys of a section."""
     return {key: section[key] for key in keys}
 
+
 def epochs_in(folder: Path) -> list[int]:
     """Return the epochs whose checkpoints, state and history, are in a folder."""
     try:
