@@ -60,7 +60,7 @@ rule report:
         submission="results/submission.csv",
         metrics=model_files("metrics.json"),
         validations=model_files("validation.parquet"),
-        weights=model_files("fold-0/weights.npz"),
+        weights=member_files("weights.npz"),
         histories=member_files("epoch-{epoch:04d}.csv"),
         train=shards("train"),
         test=shards("test"),
@@ -96,9 +96,5 @@ rule report:
             "shards": {split: list(SHARDS[split]) for split in SHARDS},
         },
         code=code_digest("report.py", *TEMPLATES),
-        # asking for `threads` keeps Snakemake from comparing it: threads rerun nothing
-        threads=lambda wildcards, threads: {
-            name: model["threads"] for name, model in MODELS.items()
-        },
     script:
         "../scripts/report.py"

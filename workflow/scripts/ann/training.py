@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ann import InputError, augment, network, optimizers, schedules
+from ann import InputError, augment, network, optimizers, provenance, schedules
 from ann.state import State
 from ann.vectors import Vectors
 
@@ -38,7 +38,8 @@ def start(sizes: Sequence[int], options: dict[str, Any], fold: int) -> State:
     if options["average"]:
         vectors["average"] = parameters.copy()
     # the third number keeps this stream apart from the one that drew the parameters
-    return State(0, 0, vectors, np.random.default_rng([*seed, 1]), {"sizes": list(sizes), "options": options})
+    about = {"sizes": list(sizes), "options": options, "trained": []}
+    return State(0, 0, vectors, np.random.default_rng([*seed, 1]), about)
 
 
 class Trainer:
@@ -63,7 +64,11 @@ class Trainer:
         self.epoch_number, self.step = state.epoch, state.step
         self.generator = np.random.default_rng()
         self.generator.bit_generator.state = state.generator.bit_generator.state
-        self.about = state.about
+        self.about, self.first_epoch, self.circumstances = (
+            state.about,
+            state.epoch + 1,
+            provenance.circumstances(threads),
+        )
         self.augments = augment.is_active(options["augment"])
         # the weights of a pixel that is never lit have no gradient: where nothing else moves them
         # either, they need no arithmetic
@@ -210,7 +215,10 @@ class Trainer:
 
     def state(self) -> State:
         """Return the state after the last epoch, valid until the next."""
-        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, self.about)
+        epochs = self.first_epoch, self.epoch_number
+        trained = provenance.extended(self.about["trained"], epochs, self.circumstances)
+        about = {**self.about, "trained": trained}
+        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, about)
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
