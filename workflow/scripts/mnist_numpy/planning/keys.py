@@ -245,7 +245,8 @@ class Results:
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
                 "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
-                **subset(self.figures().inputs, "histories", "metrics", "validations", "weights", "comparison"),
+                "weights": [path for model in self.models for path in self.weights(model)],
+                **subset(self.figures().inputs, "histories", "metrics", "validations", "comparison"),
             },
         )
 
