@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_json
-from mnist_numpy.planning import definitions, templates
+from mnist_numpy.planning import code as code_module
+from mnist_numpy.planning import definitions
 from mnist_numpy.planning.code import Code, distribution
 from mnist_numpy.planning.graph import digest
 from mnist_numpy.planning.memory import Memory, checksum
@@ -29,7 +30,7 @@ class Software:
         self.digests: dict[str, str] = {}
         self.versions: dict[str, dict[str, str]] = {}
         # what is known of a file is forgotten when the functions that find it out change
-        found_by = "".join(checksum(Path(module.__file__)) for module in (definitions, templates) if module.__file__)
+        found_by = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
         self.code = Code(
             SCRIPTS,
             lambda path, compute: memory.recall(
