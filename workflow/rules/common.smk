@@ -14,8 +14,8 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
-from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results, epochs_in
+from mnist_numpy.planning.graph import STORE, digest
+from mnist_numpy.planning.keys import FIGURES, Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_shards

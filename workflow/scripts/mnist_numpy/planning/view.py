@@ -56,7 +56,7 @@ def intermediate(results: Results) -> dict[str, str]:
 def checkpoints(results: Results, model: str, fold: int) -> list[Job]:
     """Return the jobs of a member's checkpoints, both those that are made already and those that are planned."""
     chain = results.chain(model, fold)
-    epochs = {int(job.wildcards["epoch"]) for job in chain} | set(results.context.epochs_made(chain[0].folder))
+    epochs = {job.wildcards["epoch"] for job in chain} | set(results.context.epochs_made(chain[0].folder))
     return [results.train(model, fold, epoch) for epoch in sorted(epochs) if epoch <= results.models[model]["epochs"]]
 
 
