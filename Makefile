@@ -18,6 +18,9 @@ VENV := .venv
 CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 ARGS ?=
+# ARGS are for this make alone, not for those that the tests start
+unexport ARGS
+MAKEOVERRIDES =
 
 # The first is resolved with all packages; the others take its versions, so that each package has one version.
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
@@ -26,15 +29,8 @@ INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 .PHONY: run why clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
 
-# One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
-# a killed run has left at work holds it still; the kernel drops it when the last of them dies. Whoever holds
-# it knows that a lock of Snakemake's own was left by a run that is dead, and may clear it.
 run: setup
-	@exec 0<>.lock; flock -w 2 0 || { \
-	echo "make run: another run, or a job that a killed run left behind, is at work in this folder; wait for it to end" >&2; \
-	exit 1; }; \
-	if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(BIN)/snakemake --unlock $(ARGS) >/dev/null 2>&1; fi; \
-	exec $(BIN)/snakemake --cores $(CORES) $(ARGS)
+	@exec $(BIN)/python workflow/rules/hold.py --cores $(CORES) $(ARGS)
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
