@@ -21,6 +21,11 @@ ARGS ?=
 # ARGS are for this make alone, not for those that the tests start
 unexport ARGS
 MAKEOVERRIDES =
+# where the home folder cannot be written, Snakemake, matplotlib and pip keep their caches in the environment
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}"; mkdir -p "$$cache" 2>/dev/null; [ -w "$$cache" ] && echo writable),writable)
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
+export MPLCONFIGDIR := $(XDG_CACHE_HOME)/matplotlib
+endif
 
 # The first is resolved with all packages; the others take its versions, so that each package has one version.
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
