@@ -1,12 +1,12 @@
 # How a run begins and ends: one at a time in a folder, and its last words.
 
 import csv
-import fcntl
 import re
 import signal
 import threading
 import time
 
+from mnist_numpy.planning import hold
 from snakemake.logging import logger
 
 STARTED = time.time()
@@ -14,23 +14,11 @@ REFUSALS = []  # what the executor said of jobs it could not run
 
 
 def hold_folder():
-    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
-
-    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
-    still. `make run` has put it there already.
-    """
-    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    if os.path.sameopenfile(lock, 0):
-        return
+    """Keep other runs out of this folder, or end this one with the reason."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
-        ) from None
-    except OSError:
-        return  # a file system without locks: Snakemake's own will do
-    os.dup2(lock, 0)
+        hold.hold_folder()
+    except hold.HoldError as reason:
+        raise WorkflowError(str(reason)) from None
 
 
 def end_on_request():
