@@ -11,23 +11,28 @@ from reruns import (
     ENDS,
     FINISHED,
     NOTHING,
+    PUBLISHING,
     append,
     backwards,
     both,
     config,
     config_text,
+    dated,
     delete,
     edit,
     export,
+    forget_snakemake,
+    link,
     model,
     move,
     normalize,
-    older,
     planned_jobs,
+    put_in_place,
     rescored,
     retrained,
     touch,
     train,
+    unnoticed,
 )
 
 pytest_plugins = "finished_run"
@@ -36,6 +41,18 @@ ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
 TEST_SIDE = {"quality", "submission", "report"}
 SCRIPTS = "workflow/scripts"
+EDITED = [
+    *(("config", "config.yaml"), ("data", "train-1.csv"), ("workflow/rules", "data.smk")),
+    *((SCRIPTS, "train.py"), (f"{SCRIPTS}/ann", "augment.py"), ("workflow/report", "page.css")),
+]
+BETWEEN = (
+    *("results/data/*/*.parquet", "results/data/folds-*", "results/predictions/*/*"),
+    *("results/models/*/fold-*/epoch-*", "results/models/*/fold-*/weights.npz", "results/models/*/validation.parquet"),
+)
+BETWEEN_IN_STORE = (
+    *("results/store/normalize/*/*/*.parquet", "results/store/split/*/*", "results/store/predict/*/*/*"),
+    *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
+)
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
 SPELLED_OUT = {"dropout": 0, "average": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
 SWEEP = (
@@ -74,7 +91,18 @@ CASES = {
         NOTHING,
     ),
     "logs and benchmarks deleted": (delete("results/logs/**/*", "results/benchmarks/**/*"), NOTHING),
-    "a change and its reversal": (both(config(folds={"seed": 9}), config()), NOTHING),
+    "a comment in a template": (append("workflow/report/report.html.j2", "{# a comment #}\n"), NOTHING),
+    "a comment in the style sheet": (append("workflow/report/page.css", "/* a comment */\n"), NOTHING),
+    "an editor's lock files": (
+        both(*(link(f"{folder}/.#{name}", "somebody@somewhere.4711") for folder, name in EDITED)),
+        NOTHING,
+    ),
+    "all tables and results of one date": (dated(0, "data/*", "results/**/*"), NOTHING),
+    "all tables dated ahead": (dated(3 * 3600, "data/*"), NOTHING),
+    "all results dated ahead": (dated(3 * 3600, "results/**/*"), NOTHING),
+    "all tables and results dated ahead": (dated(3 * 3600, "data/*", "results/**/*"), NOTHING),
+    "all tables dated far back": (dated(-1e9, "data/*"), NOTHING),
+    "all results dated far back": (dated(-1e9, "results/**/*"), NOTHING),
     "the longer blocks": (model("adam", block=4), NOTHING),
     "the shorter blocks": (model("adam", block=1), NOTHING),
     # --- figures, submission
@@ -104,7 +132,8 @@ CASES = {
     "fewer epochs, at a checkpoint": (model("adam", epochs=2), retrained({"adam": []})),
     "fewer epochs, within a block": (model("adam", epochs=3), retrained({"adam": ["0003"]})),
     "more epochs, cosine schedule": (model("norm_rms", epochs=4), retrained({"norm_rms": ["0002", "0004"]})),
-    "more epochs and another block": (model("adam", epochs=6, block=3), retrained({"adam": ["0003", "0006"]})),
+    "more epochs and another block": (model("adam", epochs=6, block=3), retrained({"adam": ["0006"]})),
+    "more epochs and a shorter block": (model("adam", epochs=6, block=1), retrained({"adam": ["0005", "0006"]})),
     # --- folds
     "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"split"}),
     "folds.count": (config(folds={"count": 3}), retrained(BLOCKS, folds=3) | {"split"}),
@@ -126,7 +155,11 @@ CASES = {
         normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
     ),
     "another test file of an old date in its place": (
-        both(edit("data/test-2.csv", ",0\n", ",1\n"), older("data/test-2.csv")),
+        both(edit("data/test-2.csv", ",0\n", ",1\n"), dated(-1e9, "data/test-2.csv")),
+        normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
+    ),
+    "one byte of a test file, its size and date kept": (
+        unnoticed(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
         normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
     ),
     "a test shard added": (
@@ -148,8 +181,7 @@ CASES = {
     "the content of a train file": (edit("data/train-1.csv", ",0\n", ",1\n"), normalize("train-1") | TRAIN_SIDE),
     "another train file of the same name": (
         both(
-            move("data/train-2.csv", "data/old/train-2.csv"),
-            older("data/old/train-2.csv"),
+            move("data/train-3.csv", "data/old/train-2.csv"),
             config(data={"train": ["data/train-1.csv", "data/old/train-2.csv"]}),
         ),
         normalize("train-2") | TRAIN_SIDE,
@@ -160,7 +192,23 @@ CASES = {
     ),
     "a train shard removed": (config(data={"train": ["data/train-2.csv"]}), TRAIN_SIDE),
     "train shards reordered": (config(data={"train": FINISHED["data"]["train"][::-1]}), TRAIN_SIDE),
-    "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), {"report"}),
+    "a train file moved": (
+        both(
+            move("data/train-2.csv", "data/old/train-2.csv"),
+            config(data={"train": ["data/train-1.csv", "data/old/train-2.csv"]}),
+        ),
+        NOTHING,
+    ),
+    "a dot before a path": (config(data={"train": ["./data/train-1.csv", "data/../data/train-2.csv"]}), NOTHING),
+    "a folder's other name": (
+        both(link("linked", "data"), config(data={"train": ["linked/train-1.csv", "data/train-2.csv"]})),
+        NOTHING,
+    ),
+    "a link in a table's place": (
+        both(move("data/train-1.csv", "elsewhere/any.csv"), link("data/train-1.csv", "../elsewhere/any.csv")),
+        NOTHING,
+    ),
+    "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), NOTHING),
     "the classes": (config(data={"classes": 11}), normalize("train-1", "train-2") | TRAIN_SIDE),
     # --- two changes at once
     "a figure's and a predict option": (
@@ -171,38 +219,65 @@ CASES = {
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
         train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
     ),
-    # --- results by hand
+    # --- what Snakemake has noted
     "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
-    "the submission deleted": (delete("results/submission.csv"), {"submission", "report"}),
-    "the page deleted": (delete("results/report.html"), {"report"}),
-    "metrics deleted": (delete("results/models/sgd/metrics.json"), {"evaluate sgd"} | ENDS),
-    "files between deleted": (
-        delete(
-            "results/data/*/*.parquet",
-            "results/data/folds-*",
-            "results/models/*/fold-*/epoch-*",
-            "results/models/*/fold-*/weights.npz",
-            "results/models/*/validation.parquet",
-            "results/predictions/*/*",
-        ),
-        NOTHING,
+    "all that Snakemake has noted deleted": (forget_snakemake, NOTHING),
+    # --- published results by hand
+    "the submission deleted": (delete("results/submission.csv"), PUBLISHING),
+    "the submission edited": (edit("results/submission.csv", "1,", "1,9"), PUBLISHING),
+    "the page deleted": (delete("results/report.html"), PUBLISHING),
+    "metrics deleted": (delete("results/models/sgd/metrics.json"), PUBLISHING),
+    "the comparison edited": (append("results/comparison.csv", "\n"), PUBLISHING),
+    "the list of what is published deleted": (delete("results/published.json"), PUBLISHING),
+    "the list of what is published damaged": (edit("results/published.json", "{", "["), PUBLISHING),
+    "the request deleted": (delete("results/requested.json"), NOTHING),
+    "published files between deleted": (delete(*BETWEEN), PUBLISHING),
+    "another model's weights in place": (
+        put_in_place("results/models/norm_rms/fold-1/weights.npz", "results/models/sgd/fold-1/weights.npz"),
+        PUBLISHING,
+    ),
+    "a published shard in the place of another": (
+        put_in_place("results/data/train/train-1.parquet", "results/data/train/train-2.parquet"),
+        PUBLISHING,
+    ),
+    # --- the store by hand
+    "records deleted": (delete("results/store/**/*.made.json"), NOTHING),
+    "what is known of files deleted": (delete("results/store/memory.json", "results/store/code/*"), NOTHING),
+    "files between deleted in the store": (delete(*BETWEEN_IN_STORE), PUBLISHING),
+    "a train shard deleted, and predicted with other views": (
+        both(delete("results/store/normalize/train/*/train-1.parquet"), model("sgd", predict={"views": 2})),
+        normalize("train-1") | rescored("sgd"),
+    ),
+    "a test shard deleted, and predicted with other views": (
+        both(delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"views": 2})),
+        normalize("test-1") | rescored("sgd"),
+    ),
+    "the folds deleted, and predicted with other views": (
+        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"views": 2})),
+        {"split"} | rescored("sgd"),
     ),
     "weights deleted, and needed": (
-        both(delete("results/models/sgd/fold-1/weights.npz"), model("sgd", predict={"views": 2})),
+        both(delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"views": 2})),
         {"export sgd 1"} | rescored("sgd"),
     ),
+    "weights and their checkpoint deleted, and needed": (
+        both(
+            delete("results/store/export/sgd/fold-1/*/weights.npz", "results/store/train/sgd/fold-1/*/*.npz"),
+            model("sgd", predict={"views": 2}),
+        ),
+        {"train sgd 1 0002", "export sgd 1"} | rescored("sgd"),
+    ),
     "an older state deleted, and training extended": (
-        both(delete("results/models/adam/fold-0/epoch-0002.npz"), model("adam", epochs=6)),
+        both(delete("results/store/train/adam/fold-0/*/epoch-0002.*"), model("adam", epochs=6)),
         retrained({"adam": ["0006"]}),
     ),
-    "the comparison edited": (append("results/comparison.csv", "\n"), {"figures", "submission", "report"}),
-    "the weights of a member edited": (
-        append("results/models/sgd/fold-1/weights.npz", "\n"),
-        rescored("sgd"),
+    "all but the newest states deleted, and training extended": (
+        both(delete("results/store/train/*/*/*/epoch-0002.npz"), model("adam", epochs=6)),
+        retrained({"adam": ["0006"]}),
     ),
-    "a state edited": (
-        append("results/models/adam/fold-1/epoch-0002.npz", "\n"),
-        {"train adam 1 0004", "export adam 1"} | rescored("adam"),
+    "the newest state deleted, and training extended": (
+        both(delete("results/store/train/adam/*/*/epoch-0004.npz"), model("adam", epochs=6)),
+        retrained({"adam": ["0004", "0006"]}),
     ),
 }
 
