@@ -1,8 +1,6 @@
 """What reruns after a change is exactly what depends on it: sets of jobs, from the real `snakemake -n`."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -18,16 +16,13 @@ from reruns import (
     config,
     config_text,
     dated,
-    delete,
     edit,
     export,
-    forget_snakemake,
     link,
     model,
     move,
     normalize,
     planned_jobs,
-    put_in_place,
     rescored,
     retrained,
     touch,
@@ -40,19 +35,12 @@ pytest_plugins = "finished_run"
 ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
 TEST_SIDE = {"quality", "submission", "report"}
+DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
 EDITED = [
     *(("config", "config.yaml"), ("data", "train-1.csv"), ("workflow/rules", "data.smk")),
     *((SCRIPTS, "train.py"), (f"{SCRIPTS}/ann", "augment.py"), ("workflow/report", "page.css")),
 ]
-BETWEEN = (
-    *("results/data/*/*.parquet", "results/data/folds-*", "results/predictions/*/*"),
-    *("results/models/*/fold-*/epoch-*", "results/models/*/fold-*/weights.npz", "results/models/*/validation.parquet"),
-)
-BETWEEN_IN_STORE = (
-    *("results/store/normalize/*/*/*.parquet", "results/store/split/*/*", "results/store/predict/*/*/*"),
-    *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
-)
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
 SPELLED_OUT = {"dropout": 0, "average": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
 SWEEP = (
@@ -83,26 +71,18 @@ CASES = {
     "4.0 epochs for 4": (model("adam", epochs=4.0), NOTHING),
     "threads": (model("adam", threads=2), NOTHING),
     "a touch of every input, script and rule": (touch("data/*", "workflow/**/*", "Snakefile", "profiles/*/*"), NOTHING),
-    "a touch of every result": (touch("results/**/*"), NOTHING),
     "a docstring": (edit(f"{SCRIPTS}/ann/network.py", '"""The network', '"""A network'), NOTHING),
     "a comment in a module": (append(f"{SCRIPTS}/job.py", "\n# a comment\n"), NOTHING),
     "a line break in a module": (
         edit(f"{SCRIPTS}/ann/augment.py", "Sequence[int], options", "Sequence[int],\n options"),
         NOTHING,
     ),
-    "logs and benchmarks deleted": (delete("results/logs/**/*", "results/benchmarks/**/*"), NOTHING),
     "a comment in a template": (append("workflow/report/report.html.j2", "{# a comment #}\n"), NOTHING),
     "a comment in the style sheet": (append("workflow/report/page.css", "/* a comment */\n"), NOTHING),
     "an editor's lock files": (
         both(*(link(f"{folder}/.#{name}", "somebody@somewhere.4711") for folder, name in EDITED)),
         NOTHING,
     ),
-    "all tables and results of one date": (dated(0, "data/*", "results/**/*"), NOTHING),
-    "all tables dated ahead": (dated(3 * 3600, "data/*"), NOTHING),
-    "all results dated ahead": (dated(3 * 3600, "results/**/*"), NOTHING),
-    "all tables and results dated ahead": (dated(3 * 3600, "data/*", "results/**/*"), NOTHING),
-    "all tables dated far back": (dated(-1e9, "data/*"), NOTHING),
-    "all results dated far back": (dated(-1e9, "results/**/*"), NOTHING),
     "the longer blocks": (model("adam", block=4), NOTHING),
     "the shorter blocks": (model("adam", block=1), NOTHING),
     # --- figures, submission
@@ -143,7 +123,29 @@ CASES = {
     ),
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
-    "a line of plots.py": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"samples", "figures", "report"}),
+    "a line of a figure": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"figures", "report"}),
+    "a colour of all figures": (edit(f"{SCRIPTS}/ann/plots.py", 'SOFT = "', 'SOFT = "" + "'), DRAWN),
+    "the choice of the best": (
+        edit(f"{SCRIPTS}/ann/tables.py", "def best_model(", "def best_model(*, more=None, "),
+        {"figures", "submission", "report"},
+    ),
+    "the interval of an accuracy": (
+        edit(f"{SCRIPTS}/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
+        {f"evaluate {name}" for name in BLOCKS} | ENDS,
+    ),
+    "how views are spread": (
+        edit(f"{SCRIPTS}/ann/ensemble.py", "def view_matrices(", "def view_matrices(*, more=None, "),
+        rescored(*BLOCKS),
+    ),
+    "a function that nothing calls": (
+        append(f"{SCRIPTS}/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
+        NOTHING,
+    ),
+    "the wording of a refusal": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),
+    "how the tables are described": (
+        edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
+        {"quality", "report"},
+    ),
     "a line of split.py": (
         edit(f"{SCRIPTS}/split.py", "dealt = 0", "dealt = 1"),
         ALL_RETRAINED | {"split"},
@@ -219,66 +221,6 @@ CASES = {
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
         train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
     ),
-    # --- what Snakemake has noted
-    "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
-    "all that Snakemake has noted deleted": (forget_snakemake, NOTHING),
-    # --- published results by hand
-    "the submission deleted": (delete("results/submission.csv"), PUBLISHING),
-    "the submission edited": (edit("results/submission.csv", "1,", "1,9"), PUBLISHING),
-    "the page deleted": (delete("results/report.html"), PUBLISHING),
-    "metrics deleted": (delete("results/models/sgd/metrics.json"), PUBLISHING),
-    "the comparison edited": (append("results/comparison.csv", "\n"), PUBLISHING),
-    "the list of what is published deleted": (delete("results/published.json"), PUBLISHING),
-    "the list of what is published damaged": (edit("results/published.json", "{", "["), PUBLISHING),
-    "the request deleted": (delete("results/requested.json"), NOTHING),
-    "published files between deleted": (delete(*BETWEEN), PUBLISHING),
-    "another model's weights in place": (
-        put_in_place("results/models/norm_rms/fold-1/weights.npz", "results/models/sgd/fold-1/weights.npz"),
-        PUBLISHING,
-    ),
-    "a published shard in the place of another": (
-        put_in_place("results/data/train/train-1.parquet", "results/data/train/train-2.parquet"),
-        PUBLISHING,
-    ),
-    # --- the store by hand
-    "records deleted": (delete("results/store/**/*.made.json"), NOTHING),
-    "what is known of files deleted": (delete("results/store/memory.json", "results/store/code/*"), NOTHING),
-    "files between deleted in the store": (delete(*BETWEEN_IN_STORE), PUBLISHING),
-    "a train shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/train/*/train-1.parquet"), model("sgd", predict={"views": 2})),
-        normalize("train-1") | rescored("sgd"),
-    ),
-    "a test shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"views": 2})),
-        normalize("test-1") | rescored("sgd"),
-    ),
-    "the folds deleted, and predicted with other views": (
-        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"views": 2})),
-        {"split"} | rescored("sgd"),
-    ),
-    "weights deleted, and needed": (
-        both(delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"views": 2})),
-        {"export sgd 1"} | rescored("sgd"),
-    ),
-    "weights and their checkpoint deleted, and needed": (
-        both(
-            delete("results/store/export/sgd/fold-1/*/weights.npz", "results/store/train/sgd/fold-1/*/*.npz"),
-            model("sgd", predict={"views": 2}),
-        ),
-        {"train sgd 1 0002", "export sgd 1"} | rescored("sgd"),
-    ),
-    "an older state deleted, and training extended": (
-        both(delete("results/store/train/adam/fold-0/*/epoch-0002.*"), model("adam", epochs=6)),
-        retrained({"adam": ["0006"]}),
-    ),
-    "all but the newest states deleted, and training extended": (
-        both(delete("results/store/train/*/*/*/epoch-0002.npz"), model("adam", epochs=6)),
-        retrained({"adam": ["0006"]}),
-    ),
-    "the newest state deleted, and training extended": (
-        both(delete("results/store/train/adam/*/*/epoch-0004.npz"), model("adam", epochs=6)),
-        retrained({"adam": ["0004", "0006"]}),
-    ),
 }
 
 
@@ -304,21 +246,6 @@ def test_the_number_of_cores_reruns_nothing(finished):
     assert planned_jobs(finished.plan(cores=1).stdout) == NOTHING
 
 
-@pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile], ids=["with their times", "with new times"])
-def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, finished, tmp_path):
-    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["init", "--quiet"], ["add", "--all", "--force", "."], ["commit", "--quiet", "-m", "all"]):
-        subprocess.run(["git", *identity, *command], cwd=finished.path, check=True)
-    subprocess.run(["git", "rm", "-r", "--cached", "--quiet", "results", ".snakemake"], cwd=finished.path, check=True)
-    subprocess.run(["git", *identity, "commit", "--quiet", "-m", "no results"], cwd=finished.path, check=True)
-    subprocess.run(["git", "clone", "--quiet", finished.path, tmp_path / "clone"], check=True)
-    clone = type(finished)(tmp_path / "clone")
-    for folder in ("results", ".snakemake"):
-        shutil.rmtree(clone.path / folder, ignore_errors=True)
-        shutil.copytree(finished.path / folder, clone.path / folder, copy_function=copy)
-    assert planned_jobs(clone.plan().stdout) == NOTHING
-
-
 def test_a_run_after_a_change_does_the_planned_jobs_and_then_has_nothing_to_do(finished):
     model("adam", epochs=6)(finished)
     planned = planned_jobs(finished.plan().stdout)
@@ -334,4 +261,8 @@ def test_where_models_are_named_the_others_do_not_touch_the_submission(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"compare", "figures", "report"}
     assert finished.read("results/submission.csv") == before
     assert "norm_rms" not in finished.read("results/comparison.csv").decode()
-    assert (finished.path / "results/models/norm_rms/metrics.json").is_file()
+    # what is of no model of this run is taken down, and waits in the store
+    assert not list(finished.path.glob("results/models/norm_rms/**/*.*"))
+    assert list(finished.path.glob("results/store/evaluate/norm_rms/*/metrics.json"))
+    config(submission={"from": ["sgd"]})(finished)
+    assert planned_jobs(finished.plan().stdout) == PUBLISHING
