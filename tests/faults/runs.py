@@ -1,5 +1,7 @@
 """Runs of `make run`, the processes they consist of, and what they leave."""
 
+import hashlib
+import json
 import os
 import re
 import signal
@@ -9,6 +11,7 @@ from pathlib import Path
 
 BIN = Path(sys.executable).parent
 ASIDE = ("logs", "benchmarks")
+NOTES = ("memory.json", "published.json", "requested.json")
 
 
 def start(workspace, *arguments: str, out: Path) -> subprocess.Popen:
@@ -35,9 +38,13 @@ def scripts_of(group: int) -> set[str]:
 
 
 def result_files(workspace) -> list[Path]:
-    """Return every result but logs and benchmarks."""
+    """Return every result, published or in the store, with the records; but no logs, benchmarks and notes."""
     folder = workspace.path / "results"
-    return [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] not in ASIDE]
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] not in ASIDE and path.name not in NOTES
+    ]
 
 
 def results(workspace) -> dict[str, bytes]:
@@ -46,5 +53,30 @@ def results(workspace) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in result_files(workspace)
-        if not path.match("epoch-*.csv") and path.name not in ("learning.svg", "report.html")
+        if not path.match("epoch-*.csv")
+        and path.name not in ("learning.svg", "report.html")
+        and not path.name.endswith(".made.json")  # checksums of histories are in some
     }
+
+
+def stored(workspace, name: str) -> str:
+    """Return the path in the store of a published result."""
+    return json.loads(workspace.read("results/published.json"))["files"][name]["from"]
+
+
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def untrue(workspace) -> list[str]:
+    """Return the files that are not what a record, or the list of what is published, says they are."""
+    files = json.loads(workspace.read("results/published.json"))["files"]
+    said = {workspace.path / name: entry["sha256"] for name, entry in files.items()}
+    for record in (workspace.path / "results" / "store").rglob("*.made.json"):
+        content = json.loads(record.read_text(encoding="utf-8"))
+        said |= {record.with_name(name): sha256 for name, sha256 in content["files"].items()}
+    wrong = [str(path) for path, sha256 in said.items() if not path.exists() or checksum(path) != sha256]
+    for name, entry in files.items():
+        if workspace.read(name) != workspace.read(entry["from"]):
+            wrong.append(f"{name} is not {entry['from']}")
+    return wrong

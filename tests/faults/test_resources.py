@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 
-from runs import BIN, result_files
+from runs import BIN, result_files, stored
 
 STAGES = {
     "normalize": "results/data/test/test.parquet",
@@ -56,6 +56,7 @@ def test_a_full_disk_is_told_and_the_run_completes_once_there_is_room(spoilable)
         subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
         for name in STAGES.values():
             before = spoilable.read(name)
+            (spoilable.path / stored(spoilable, name)).unlink()
             (spoilable.path / name).unlink()
             take_all_room(results / "filler")
             failed = spoilable.snakemake(name, check=False)
@@ -77,7 +78,8 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 with job("export", Path("log")), replacing(Path("result")) as part:
     os.symlink("/dev/full", part)
     part.write_text("x" * 100_000)
