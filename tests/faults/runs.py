@@ -30,11 +30,25 @@ def start(workspace, *arguments: str, out: Path) -> subprocess.Popen:
         )
 
 
+def scripts(group: int) -> dict[int, str]:
+    """Return the processes of a process group that run a rule's script, each with its rule."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # after the command's name, which may hold anything: state, parent, process group
+            of_group = int((folder / "stat").read_text().rpartition(")")[2].split()[2]) == group
+            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        except (OSError, IndexError):
+            continue  # it has ended
+        script = re.search(r"/tmp\w+\.(\w+)\.py$", arguments[-1]) if arguments else None
+        if of_group and script and "python" in Path(arguments[0]).name:
+            found[int(folder.name)] = script[1]
+    return found
+
+
 def scripts_of(group: int) -> set[str]:
     """Return the rules whose scripts are at work in a process group."""
-    table = subprocess.run(["ps", "-wweo", "pgid=,args="], capture_output=True, text=True, check=True).stdout
-    found = re.findall(rf"^ *{group} .*/tmp\w+\.(\w+)\.py$", table, re.MULTILINE)
-    return set(found)
+    return set(scripts(group).values())
 
 
 def result_files(workspace) -> list[Path]:
