@@ -7,6 +7,8 @@
 # make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make why     say in words what would rerun, and why
+# make verify  read all results again and compare them with their checksums
+# make prune   delete results that the config does not need, after saying how much that is
 # make clean   remove the results, with Snakemake's record of them
 
 CORES ?= 4
@@ -16,7 +18,7 @@ CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test browser test-cluster soak lint bench bench-accuracy bench-scale why clean setup
+.PHONY: run test browser test-cluster soak lint bench bench-accuracy bench-scale why verify prune clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
@@ -71,9 +73,8 @@ bench-accuracy: $(VENV)/bench
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py $(ARGS)
 
-why: setup
-	@$(BIN)/snakemake --dry-run --quiet host --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
-	$(BIN)/python workflow/why.py <$(VENV)/why.txt
+why verify prune: setup
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.planning $@ $(ARGS)
 
 clean:
 	rm -rf results/* .snakemake

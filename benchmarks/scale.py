@@ -130,7 +130,7 @@ def run_predict(folder: Path) -> None:
     """One member, every row."""
     vector = state.read_state(folder / "epoch-0001.npz").vectors["parameters"]
     tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
-    state.write_weights(folder / "weights.npz", tensors, {"model": MODEL})
+    state.write_weights(folder / "weights.npz", tensors, {"model": MODEL, "trained": []})
     options = {"predict": MODEL["predict"], "classes": 10}
     with threadpool_limits(1):
         predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)

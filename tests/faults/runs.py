@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-ASIDE = ("logs", "benchmarks")
+ASIDE = ("logs", "benchmarks", "store/code")
 NOTES = ("memory.json", "published.json", "requested.json")
 
 
@@ -57,7 +57,7 @@ def result_files(workspace) -> list[Path]:
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).parts[0] not in ASIDE and path.name not in NOTES
+        if path.is_file() and path.name not in NOTES and not any(path.is_relative_to(folder / aside) for aside in ASIDE)
     ]
 
 

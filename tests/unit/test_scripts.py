@@ -27,7 +27,7 @@ def shard(tmp_path: Path) -> Path:
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}})
+    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}, "trained": []})
     return network.as_layers(tensors)
 
 
@@ -125,7 +125,7 @@ def test_averaged_weights_are_exported_where_there_are_any(tmp_path):
         wanted = trainer.state().vectors["average" if average else "parameters"]
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
-        assert about["versions"]["numpy"] == np.__version__
+        assert about["trained"][0]["numpy"] == np.__version__
 
 
 def test_quality_counts_what_is_in_the_images(tmp_path):

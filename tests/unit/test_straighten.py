@@ -103,7 +103,7 @@ def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_pa
         sizes = [784, 10]
         tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
         weights.append(tmp_path / f"{number}.npz")
-        state.write_weights(weights[-1], tensors, {"model": posture})
+        state.write_weights(weights[-1], tensors, {"model": posture, "trained": []})
         alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
     choice = {"predict": {"views": 1}, "classes": 10}
     predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
@@ -131,7 +131,7 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         train.train(shards, folds, None, files, train.Block("mlp", 0, 1, 1), options, 10, 1, print)
         vector = state.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
-        state.write_weights(folder / "weights.npz", tensors, {"model": posture})
+        state.write_weights(folder / "weights.npz", tensors, {"model": posture, "trained": []})
         choice = {"predict": {"views": 1}, "classes": 10}
         weights = [folder / "weights.npz"] * 2
         evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", choice)

@@ -15,9 +15,9 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
 from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results
+from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
-from mnist_numpy.planning.software import Software, keep_definitions
+from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_shards
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
@@ -107,12 +107,7 @@ def exists(path):
 
 def epochs_made(folder):
     """Return the epochs whose checkpoints are in a folder of the store; in a bucket nobody looks."""
-    try:
-        files = {path.name for path in place(folder).iterdir()} if not IN_BUCKET else {}
-    except OSError:
-        return []
-    states = (name for name in files if name.endswith(".npz"))
-    return sorted(int(name[6:-4]) for name in states if f"{name[:-4]}.csv" in files)
+    return [] if IN_BUCKET else epochs_in(place(folder))
 
 
 RESULTS = {}

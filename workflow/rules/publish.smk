@@ -50,6 +50,7 @@ STALE = view.find_stale(WHOLE, NAMES, place)
 if workflow.is_main_process and not IN_BUCKET:
     try:
         view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
+        SOFTWARE.keep_definitions(place(STORE))
     except OSError as error:  # it may bear no file's name
         raise WorkflowError(
             f"{place('results')}: {error.strerror}; make it writable, with room on its disk, "

@@ -10,7 +10,7 @@ import job as job_module
 import numpy as np
 import pandas as pd
 import yaml
-from ann import InputError, dataset, metrics, pictures, state, tables
+from ann import InputError, dataset, metrics, pictures, state, tables, wording
 from job import by_model, job
 from mnist_numpy.files.atomic import replacing
 
@@ -35,7 +35,7 @@ class Inputs(NamedTuple):
     submission: Path
     metrics: Mapping[str, Path]
     validations: Mapping[str, Path]
-    weights: Mapping[str, Path]
+    weights: Mapping[str, Sequence[Path]]
     histories: Mapping[str, Sequence[Path]]
     train: Sequence[Path]
     test: Sequence[Path]
@@ -43,7 +43,7 @@ class Inputs(NamedTuple):
     figures: Mapping[str, Path]
 
 
-def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str, int]) -> None:
+def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     """Fill the template; every string that it shows is escaped.
 
     Parameters
@@ -54,13 +54,14 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         The HTML file to write.
     config
         The config that counted.
-    threads
-        By model, how many threads a member is to be trained with.
     """
     ranked = tables.read_comparison(inputs.comparison)
     best = tables.best_model(ranked, inputs.metrics)
     scores = {model: tables.read_json(path, ["train", "validation"]) for model, path in inputs.metrics.items()}
-    tensors, about = state.read_weights(inputs.weights[best])
+    tensors, about = state.read_weights(inputs.weights[best][0])
+    trained = {
+        model: [state.read_weights(path)[1]["trained"] for path in inputs.weights[model]] for model in config["models"]
+    }
     data = dataset.read_shards(inputs.train)
     validation = tables.match_validation(inputs.validations[best], data)
     submission = tables.read_csv(inputs.submission, [])
@@ -80,8 +81,9 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
     )
     text = environment.get_template("report.html.j2").render(
         best=best,
-        threads=threads,
         about=about,
+        trained=trained,
+        circumstances=wording.circumstances,
         comparison=comparison,
         handed_in=next(row for row in comparison if row["model"] == handed_in),
         config=config,
@@ -262,11 +264,11 @@ if __name__ == "__main__":
             submission=Path(given.submission),
             metrics=dict(zip(models, map(Path, given.metrics), strict=True)),
             validations=dict(zip(models, map(Path, given.validations), strict=True)),
-            weights=dict(zip(models, map(Path, given.weights), strict=True)),
+            weights=by_model(models, given.weights),
             histories=by_model(models, given.histories),
             train=[Path(p) for p in given.train],
             test=[Path(p) for p in given.test],
             predictions=by_model(options["candidates"], given.predictions),
             figures={Path(path).stem: Path(path) for path in given.figures},
         )
-        report(inputs, Path(snakemake.output[0]), options["config"], dict.fromkeys(models, 1))
+        report(inputs, Path(snakemake.output[0]), options["config"])

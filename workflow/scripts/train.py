@@ -68,7 +68,7 @@ def train(
         begin = training.start(sizes, options, block.fold)
     else:
         begin = state.read_state(previous[0])
-        if begin.about != {"sizes": sizes, "options": options}:
+        if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
         history = tables.read_history(previous[1]).to_dict("records")
     with threadpool_limits(threads):

@@ -7,6 +7,7 @@ a change asks for another name. So existence is validity, and no record or date 
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mnist_numpy.planning.config import member_options
@@ -244,7 +245,8 @@ class Results:
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
                 "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
-                **subset(self.figures().inputs, "histories", "metrics", "validations", "weights", "comparison"),
+                "weights": [path for model in self.models for path in self.weights(model)],
+                **subset(self.figures().inputs, "histories", "metrics", "validations", "comparison"),
             },
         )
 
@@ -342,3 +344,13 @@ class Results:
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Return some keys of a section."""
     return {key: section[key] for key in keys}
+
+
+def epochs_in(folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints, state and history, are in a folder."""
+    try:
+        files = {path.name for path in folder.iterdir()}
+    except OSError:
+        return []  # there is no such folder yet
+    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
+    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)
