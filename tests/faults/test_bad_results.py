@@ -149,7 +149,11 @@ def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable)
     begun = state.read_state(spoilable.path / spoilt)
     begun.about["options"]["learning_rate"] = 0.5
     state.write_state(spoilable.path / spoilt, begun)
-    (spoilable.path / stored(spoilable, "results/models/mlp/fold-0/epoch-0004.npz")).unlink()
+    for name in (
+        "results/models/mlp/fold-0/epoch-0004.npz",
+        stored(spoilable, "results/models/mlp/fold-0/epoch-0004.npz"),
+    ):
+        (spoilable.path / name).unlink()
     failed = spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz", check=False)
     assert failed.returncode != 0
     assert f"{spoilt}: trained with other options; delete it and run again to remake it" in failed.stdout
