@@ -48,8 +48,14 @@ NAMES = {name: POSSIBLE[name] for name in sorted(ASKED)} or WHOLE
 RUN = digest(FINAL)
 STALE = view.find_stale(WHOLE, NAMES, place)
 if workflow.is_main_process and not IN_BUCKET:
-    view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
-    SOFTWARE.keep_definitions(place(STORE))
+    try:
+        view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
+        SOFTWARE.keep_definitions(place(STORE))
+    except OSError as error:  # it may bear no file's name
+        raise WorkflowError(
+            f"{place('results')}: {error.strerror}; make it writable, with room on its disk, "
+            "and run the same command again"
+        ) from None
     MEMORY.save()
 
 
