@@ -61,7 +61,9 @@ def content(path, key):
         where = place(path)
     except OSError as error:
         raise WorkflowError(f"{key}: {place(path)} cannot be read: {error.strerror}")
-    above = ", or the rule that makes it above `use rule`" * (IS_MODULE and not IN_BUCKET)
+    above = ", or the rule that makes it above `use rule`" * (
+        IS_MODULE and not IN_BUCKET
+    )
     raise WorkflowError(
         f"{key}: there is no file {where}; mend the path or put the file there{above}"
     )
