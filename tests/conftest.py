@@ -93,7 +93,7 @@ class Workspace:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment},
-            timeout=300,
+            timeout=600,
         )
         assert not check or result.returncode == 0, result.stdout
         return result
