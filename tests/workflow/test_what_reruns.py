@@ -124,7 +124,7 @@ CASES = {
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
     "a line of a figure": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"figures", "report"}),
-    "a colour of all figures": (edit(f"{SCRIPTS}/ann/plots.py", 'SOFT = "', 'SOFT = "" + "'), DRAWN),
+    "a colour of all figures": (edit(f"{SCRIPTS}/ann/plots.py", "#5c6570", "#5c6571"), DRAWN),
     "the choice of the best": (
         edit(f"{SCRIPTS}/ann/tables.py", "def best_model(", "def best_model(*, more=None, "),
         {"figures", "submission", "report"},

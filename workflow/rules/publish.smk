@@ -68,8 +68,15 @@ def to_publish():
 
 
 def files_to_publish(wildcards):
-    """Return the files of the store, and the request: the one input that Snakemake compares by date."""
+    """Return the files of the store, and the request: the one input that Snakemake compares by date.
+
+    A checksum that was noted in this run, of a table that a rule has made, is a request too.
+    """
     files = {"results": list(map(ancient, to_publish().values()))}
+    if MADE:
+        files["noted"] = [
+            IDENTITY.format(split=split, shard=shard) for split, shard in MADE
+        ]
     return files if IN_BUCKET else {**files, "requested": view.REQUESTED}
 
 
