@@ -27,7 +27,7 @@ from matplotlib.ticker import LogLocator
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import evaluate  # noqa: E402
 import normalize  # noqa: E402
@@ -37,7 +37,7 @@ import split  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
 from ann import augment, ingest, network, state  # noqa: E402
-from settings import read_settings  # noqa: E402
+from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "block": 1}}}, [])
 MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)

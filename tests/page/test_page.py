@@ -11,8 +11,8 @@ import yaml
 from ann import dataset, network, state
 from ann.straighten import straighten
 from axe_playwright_python.sync_playwright import Axe
+from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
-from settings import read_settings
 
 pytest_plugins = ["browsing"]  # fixtures; a conftest.py here would hide the shared one
 STROKES = {

@@ -4,13 +4,13 @@ import gzip
 import zipfile
 from pathlib import Path
 
-import estimates
 import numpy as np
 import pytest
 import train
 from ann import dataset
 from conftest import write_csv
-from settings import read_settings
+from mnist_numpy.planning import estimates
+from mnist_numpy.planning.config import read_settings
 
 
 @pytest.fixture

@@ -63,13 +63,6 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     assert shard(tmp_path / "a.parquet", 0, 99).read_bytes() == shard(tmp_path / "b.parquet", 0, 99).read_bytes()
 
 
-def test_pixels_are_handed_out_as_shares_of_pixel_max():
-    scaled = dataset.scale(np.array([[0, 4, 16]], np.uint8), 16)
-    assert scaled.dtype == np.float32
-    assert scaled.tolist() == [[0, 0.25, 1]]
-    assert dataset.scale(np.array([1], np.uint8), 3, np.float64)[0] == 1 / 3
-
-
 def test_shards_that_differ_are_refused(tmp_path):
     first = shard(tmp_path / "first.parquet", 0, 10)
     pixels = np.zeros((2, 784), np.uint8)

@@ -13,6 +13,7 @@ import quality
 import split
 import train
 from ann import InputError, dataset, ensemble, network, state, tables, training
+from mnist_numpy.files.atomic import replacing
 
 # --- From training to figures ---------------------------------------------------------------------
 
@@ -151,11 +152,11 @@ def test_quality_counts_what_is_in_the_images(tmp_path):
 def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), job.replacing(path) as part:
+    with pytest.raises(FileNotFoundError), replacing(path) as part:
         (part.write_text("half"), (tmp_path / "no such file").read_text())
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "old"
-    with job.replacing(path) as part:
+    with replacing(path) as part:
         part.write_text("new")
         assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
@@ -171,12 +172,12 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), job.job("split", tmp_path / "log"):
+    with pytest.raises(SystemExit), job.reporting("split", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), job.job("split", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), job.reporting("split", tmp_path / "log"):
         raise ZeroDivisionError

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+from mnist_numpy.planning.config import read_settings
 from options import ROOT, SCHEMA, options, readme_tables
 from reruns import FINISHED, planned_jobs, rules
-from settings import read_settings
 
 pytest_plugins = "finished_run"
 

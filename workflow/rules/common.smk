@@ -14,8 +14,8 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
-from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results, epochs_in
+from mnist_numpy.planning.graph import STORE, digest
+from mnist_numpy.planning.keys import FIGURES, Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_shards
@@ -61,7 +61,9 @@ def content(path, key):
         where = place(path)
     except OSError as error:
         raise WorkflowError(f"{key}: {place(path)} cannot be read: {error.strerror}")
-    above = ", or the rule that makes it above `use rule`" * IS_MODULE
+    above = ", or the rule that makes it above `use rule`" * (
+        IS_MODULE and not IN_BUCKET
+    )
     raise WorkflowError(
         f"{key}: there is no file {where}; mend the path or put the file there{above}"
     )

@@ -1,12 +1,13 @@
 # How a run begins and ends: one at a time in a folder, and its last words.
 
 import csv
-import fcntl
 import re
 import signal
+import textwrap
 import threading
 import time
 
+from mnist_numpy.planning import hold
 from snakemake.logging import logger
 
 STARTED = time.time()
@@ -14,23 +15,11 @@ REFUSALS = []  # what the executor said of jobs it could not run
 
 
 def hold_folder():
-    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
-
-    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
-    still. `make run` has put it there already.
-    """
-    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    if os.path.sameopenfile(lock, 0):
-        return
+    """Keep other runs out of this folder, or end this one with the reason."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
-        ) from None
-    except OSError:
-        return  # a file system without locks: Snakemake's own will do
-    os.dup2(lock, 0)
+        hold.hold_folder()
+    except hold.HoldError as reason:
+        raise WorkflowError(str(reason)) from None
 
 
 def end_on_request():
@@ -51,10 +40,10 @@ def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
     asked = workflow.dag_settings
     part = set(asked.targets) - {"all"} or asked.until or asked.omit_from
+    if IN_BUCKET and not part:
+        return f"results  {workflow.storage_settings.default_storage_prefix}/results/run-{RUN}/"
     if part or not Path("results/comparison.csv").exists():
-        return (
-            "done"  # what stands may be of another run; or the results lie in a bucket
-        )
+        return "done"  # what stands may be of another run
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # what is handed in: the best, or the one model or mean that the config names
@@ -100,7 +89,7 @@ def parting_words(logs):
     if failed:
         for stage in dict.fromkeys(stages):
             causes += last_words(stage)
-        causes = causes or list(words_of_slurm()) or list(dict.fromkeys(REFUSALS))
+        causes = causes or words_of_slurm() or list(dict.fromkeys(REFUSALS))
     if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
@@ -127,18 +116,35 @@ def last_words(stage):
 
 
 def words_of_slurm():
-    """Yield why Slurm ended the jobs of this run that could not say it themselves: time, memory, the node."""
-    newest = {}
+    """Return why jobs of this run that could not say it themselves ended: refused, time, memory, the node."""
+    newest, causes = {}, {}
     logs = Path("results/logs/slurm").rglob("*.log")
     for path in sorted(logs, key=lambda path: path.stat().st_mtime):
         if path.stat().st_mtime >= STARTED:
             newest[path.parent] = path
     for path in newest.values():
         text = path.read_text(encoding="utf-8", errors="replace")
-        why = re.findall(r"slurmstepd\S*: error: (.*)", text) or [
-            "it ended without a word: killed, perhaps for want of memory, or its node is gone"
-        ]
-        yield f"{path}: {why[-1]}"
+        why = re.findall(r"slurmstepd\S*: error: (.*)", text)
+        if refused := words_of_snakemake(text):
+            causes[refused] = None  # many jobs may say the same
+        elif why:
+            causes[f"{path}: {why[-1]}"] = None
+        else:
+            causes[
+                f"{path}: it ended without a word: killed, perhaps for want of memory, or its node is gone"
+            ] = None
+    return list(causes)
+
+
+def words_of_snakemake(log):
+    """Return why Snakemake did not start a job's script, for example because the config is another by now."""
+    if "Error in rule" in log:
+        return ""
+    *before, said = re.split(
+        r"^ *\w+(?:Error|Exception)(?: in .*)?:\n", log, flags=re.MULTILINE
+    )
+    reason = re.split(r'^(?:\w+:$| *File ")', said, flags=re.MULTILINE)[0]
+    return textwrap.dedent(reason).strip() if before else ""
 
 
 def hear_refusals():

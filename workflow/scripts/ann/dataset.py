@@ -218,11 +218,6 @@ def count_rows(path: Path) -> int:
     return open_file(path).metadata.num_rows
 
 
-def scale(images: np.ndarray, pixel_max: int, dtype: np.dtype | type = np.float32) -> np.ndarray:
-    """Return pixels as floats in [0, 1]: pixel / pixel_max."""
-    return np.divide(images, pixel_max, dtype=dtype)
-
-
 def _pixels(column: pa.ChunkedArray) -> np.ndarray:
     chunks = [chunk.storage.flatten().to_numpy().reshape(len(chunk), -1) for chunk in column.chunks]
     return np.concatenate(chunks) if len(chunks) != 1 else chunks[0]

@@ -1,12 +1,12 @@
 """The commands `make why`, `make verify` and `make prune`."""
 
 import argparse
-import fcntl
 import sys
 
 from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.planning import store, view
+from mnist_numpy.planning.hold import HoldError, hold_folder
 from mnist_numpy.planning.local import DEFAULT, load_plan
 from mnist_numpy.planning.why import explain
 
@@ -32,17 +32,13 @@ def prune(arguments: argparse.Namespace) -> int:
     for file in arguments.configfile:
         results = load_plan([file], arguments.config).results
         needed |= {*view.final(results).values(), *view.intermediate(results).values()}
-    with open(".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkflowError("a run is at work in this folder; wait for it to end") from None
-        files = store.unneeded(needed)
-        size = sum(path.stat().st_size for path in files)
-        print(f"{len(files)} files, {store.megabytes(size)}, are not needed by {', '.join(arguments.configfile)}")
-        if files and (arguments.yes or confirmed()):
-            store.delete(files)
-            print("deleted")
+    files = store.unneeded(needed)
+    size = sum(path.stat().st_size for path in files)
+    print(f"{len(files)} files, {store.megabytes(size)}, are not needed by {', '.join(arguments.configfile)}")
+    if files and (arguments.yes or confirmed()):
+        hold_folder()
+        store.delete(files)
+        print("deleted")
     return 0
 
 
@@ -67,7 +63,7 @@ def main() -> int:
     arguments, _ = parser.parse_known_args()
     try:
         return COMMANDS[arguments.command](arguments)
-    except WorkflowError as error:
+    except (WorkflowError, HoldError) as error:
         print(f"make {arguments.command}: {error}", file=sys.stderr)
         return 1
 

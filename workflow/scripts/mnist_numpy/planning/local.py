@@ -10,7 +10,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from mnist_numpy.planning.config import read_settings
-from mnist_numpy.planning.keys import STORE, Context, Results, epochs_in
+from mnist_numpy.planning.graph import STORE
+from mnist_numpy.planning.keys import Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_shards

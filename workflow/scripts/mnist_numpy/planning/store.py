@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mnist_numpy.planning import view
-from mnist_numpy.planning.keys import STORE
+from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.memory import checksum
 from mnist_numpy.planning.record import SUFFIX, read_records
 

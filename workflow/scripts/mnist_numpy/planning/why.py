@@ -6,8 +6,7 @@ from typing import Any
 
 from mnist_numpy.planning import view
 from mnist_numpy.planning.code import changed
-from mnist_numpy.planning.graph import Job, to_make
-from mnist_numpy.planning.keys import STORE
+from mnist_numpy.planning.graph import STORE, Job, to_make
 from mnist_numpy.planning.local import Plan
 from mnist_numpy.planning.record import read_records
 from mnist_numpy.planning.software import kept_definitions
@@ -92,7 +91,7 @@ def digest_of(before: dict[str, Any], job: Job) -> str:
 
 def failure(job: Job) -> Iterator[str]:
     """Yield the last words of a job that ran and left no result."""
-    epoch = job.wildcards.get("epoch", "")
+    epoch = f"epoch-{job.wildcards['epoch']:04d}" if "epoch" in job.wildcards else ""
     for log in Path("results/logs").glob(f"**/*{job.key}.log"):
         inside = log.relative_to("results/logs")
         if inside.parts[0].partition("-")[0] == job.rule and epoch in log.name:
