@@ -3,10 +3,14 @@
 The rows of this file are what Snakemake's own record got wrong: it is written after a failed job too.
 """
 
+import os
+import signal
+import time
+
 import pytest
 from conftest import SMALL_CONFIG
 from failures import FOLLOWERS, Started, fails, kill_script, planned_rules, plant, remove_results, terminate
-from runs import results, untrue
+from runs import results, stored, untrue
 
 MODEL = SMALL_CONFIG["models"]["mlp"]
 OTHER_FOLDS = {**SMALL_CONFIG, "folds": {"count": 2, "seed": 7}}
@@ -135,6 +139,26 @@ def test_other_folds_and_the_last_training_job_killed(spoilable, before, make_wo
     assert planned_rules(spoilable) == {"publish"}
     spoilable.snakemake()
     assert before.items() <= results(spoilable).items()
+
+
+def test_a_record_does_not_outlive_the_files_it_is_of(spoilable):
+    """Else it would be held against the files that a killed job has left, which hold another clock."""
+    published = spoilable.path / "results" / "figures" / "learning.svg"
+    drawn = spoilable.path / stored(spoilable, "results/figures/learning.svg")
+    drawn.unlink()
+    published.unlink()
+    run = Started(spoilable)
+    run.wait_for("figures")
+    while not drawn.exists():
+        assert run.process.poll() is None, run.said()
+        time.sleep(0.005)
+    os.killpg(run.process.pid, signal.SIGKILL)  # the other figures are not drawn yet
+    run.end()
+    assert not list(drawn.parent.glob("*.made.json"))
+    spoilable.snakemake("--unlock")
+    spoilable.snakemake()
+    assert not planned_rules(spoilable)
+    assert not untrue(spoilable)
 
 
 # --- Changes while a run is at work ---------------------------------------------------------------

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import random
+from collections.abc import Collection
 
 import pytest
 from conftest import SMALL_CONFIG
@@ -69,7 +70,7 @@ def inputs_of(workspace, rule: str, but: set[str]) -> list[str]:
 
 
 def fail_twice(workspace, rule: str, kind: str, wanted: dict):
-    """Let a rule fail twice; returns what undoes the cause."""
+    """Let a rule fail twice; returns what undoes the cause, and the file that was spoilt if there is one."""
     chance = random.Random(f"{rule} {kind}")
     if kind == "refused" and rule != "normalize":
         path = workspace.path / chance.choice(inputs_of(workspace, rule, set(wanted["other"]["shown"].values())))
@@ -77,24 +78,26 @@ def fail_twice(workspace, rule: str, kind: str, wanted: dict):
     if kind == "defect":
         undo = plant(workspace, rule)
         fails(workspace, saying="RuntimeError: planted")
-        return undo
+        return [undo]
     if kind in ("killed", "terminated"):
         for _ in range(2):
             {"killed": kill_script, "terminated": terminate}[kind](workspace, rule, after=chance.uniform(0, 0.4))
-        return lambda: None
+        return [lambda: None]
     if rule == "normalize":
         workspace.configure({**ONE, "data": {**SMALL_CONFIG["data"], "pixel_max": 100}})
         fails(workspace, saying="is not an integer from 0 to 100")
-        return lambda: workspace.configure(ONE)
+        return [lambda: workspace.configure(ONE)]
     spoil(path)
     fails(workspace, saying=f"{path.relative_to(workspace.path)}: .*delete it and run again to remake it")
-    return path.unlink
+    return [path.unlink, str(path.relative_to(workspace.path))]
 
 
-def assert_finished(workspace, wanted: dict, config: dict) -> None:
-    """Run; what is in view is that of a clean run, and all that is in the store too."""
+def assert_finished(workspace, wanted: dict, config: dict, left: Collection[str] = ()) -> None:
+    """Run; what is in view is that of a clean run, and all that is in the store too, but what a failure has left."""
     workspace.configure(config)
     workspace.snakemake()
+    for name in left:
+        (workspace.path / name).unlink()
     of_config = wanted["one" if config is ONE else "other"]
     assert view(sums(workspace)) == view(of_config["sums"])
     assert shown(workspace) == of_config["shown"]
@@ -108,7 +111,7 @@ def assert_finished(workspace, wanted: dict, config: dict) -> None:
 def test_a_failure_of_any_rule_is_told_again_and_gone_on_from(rule, kind, both, tmp_path):
     workspace = both.copy(tmp_path / "workspace")
     wanted = json.loads(workspace.read("wanted.json"))
-    undo = fail_twice(workspace, rule, kind, wanted)
+    undo, *spoilt = fail_twice(workspace, rule, kind, wanted)
     if kind != "refused" or rule != "normalize":
         assert planned_rules(workspace) == following(rule)
     # another config does without what was spoilt; a defect has to go in any case
@@ -116,6 +119,7 @@ def test_a_failure_of_any_rule_is_told_again_and_gone_on_from(rule, kind, both, 
     if kind == "defect":
         script = f"workflow/scripts/{rule}.py"
         (other.path / script).write_bytes(both.read(script))
-    assert_finished(other, wanted, OTHER)
+    parts = [str(path.relative_to(other.path)) for path in result_files(other) if path.suffix == ".part"]
+    assert_finished(other, wanted, OTHER, left=[*parts, *spoilt])
     undo()
     assert_finished(workspace, wanted, ONE)
