@@ -2,8 +2,7 @@
 
 import pytest
 
-from cluster.conftest import LAST_BLOCK
-from cluster.runs import records
+from cluster.runs import LAST_BLOCK, records
 
 SBATCH = "sbatch --parsable --job-name {rule} --cpus-per-task {threads} --mem {resources.mem_mb} -t {resources.runtime}"
 
