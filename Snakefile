@@ -18,7 +18,7 @@ include: "workflow/rules/run.smk"
 
 rule all:
     input:
-        "results/submission.csv",
+        submission_file(),
         "results/report.html",
         model_files("metrics.json"),
 

@@ -23,7 +23,7 @@ SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 def find_shards(paths, key):
     """Return the input file of every shard by its name: the file's, without its suffixes."""
     shards, files = {}, set()
-    for pattern in [paths] if isinstance(paths, str) else paths:
+    for pattern in [paths] if isinstance(paths, str) else paths or []:
         found = (
             sorted(glob.glob(pattern, recursive=True))
             if glob.has_magic(pattern)
@@ -85,10 +85,21 @@ def require(path, key):
 SHARDS = {
     split: find_shards(DATA[split], f"data.{split}") for split in ("train", "test")
 }
+# where the labels are in files of their own: by shard
+LABEL_FILES = {}
+for split in SHARDS:
+    files = list(find_shards(DATA[f"{split}_labels"], f"data.{split}_labels").values())
+    if files and len(files) != len(SHARDS[split]):
+        raise WorkflowError(
+            f"data.{split}_labels: {len(files)} files for {len(SHARDS[split])} in data.{split}; name one for each"
+        )
+    LABEL_FILES[split] = dict(zip(SHARDS[split], files))
 if workflow.is_main_process:  # which plans for the others
     for split in SHARDS:
         for path in SHARDS[split].values():
             require(path, f"data.{split}")
+        for path in LABEL_FILES[split].values():
+            require(path, f"data.{split}_labels")
     if DATA["sample_submission"]:
         require(DATA["sample_submission"], "data.sample_submission")
 FOLD_FILE = f"results/data/folds-{FOLDS['count']}-{FOLDS['seed']}.parquet"
@@ -130,13 +141,17 @@ def model_files(name, models=MODELS):
     return [f"results/models/{model}/{name}" for model in models]
 
 
-def prediction_files():
-    """Return what the submission is made of: models in order and shards within them."""
+def prediction_files(models=None):
+    """Return what the submission is made of, or some models': models in order and shards within them."""
     return [
         f"results/predictions/{model}/{shard}.parquet"
-        for model in CANDIDATES
+        for model in (models or CANDIDATES)
         for shard in SHARDS["test"]
     ]
+
+
+def submission_file():
+    return ["results/submission.csv"] if SHARDS["test"] else []
 
 
 def kept(path):

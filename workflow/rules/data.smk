@@ -1,9 +1,16 @@
 # The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
 
+# what settles how a table is read
+LOOKS = (
+    *("separator", "header", "label", "pixels", "shape"),
+    *("order", "pixel_min", "pixel_max", "invert"),
+)
+
 
 rule normalize:
     input:
         table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
+        labels=lambda wildcards: LABEL_FILES[wildcards.split].get(wildcards.shard, []),
     output:
         shard=kept("results/data/{split}/{shard}.parquet"),
     log:
@@ -17,10 +24,11 @@ rule normalize:
     params:
         options=lambda wildcards: {
             "table": file_identity(place(SHARDS[wildcards.split][wildcards.shard])),
-            **of(DATA, "pixels", "shape", "pixel_max"),
-            **of(
-                DATA, *(["label", "classes"] if wildcards.split == "train" else ["id"])
+            "label_file": file_identity(
+                place(LABEL_FILES[wildcards.split].get(wildcards.shard, ""))
             ),
+            **of(DATA, *LOOKS),
+            **of(DATA, *(["labels"] if wildcards.split == "train" else ["id"])),
         },
         code=code_digest("normalize.py"),
     script:
@@ -42,7 +50,7 @@ rule quality:
         runtime=minutes(quality_seconds),
     params:
         options={
-            **of(DATA, "classes"),
+            **of(DATA, "labels"),
             "train": shards("train"),
             "test": shards("test"),
         },
@@ -88,7 +96,7 @@ rule split:
         mem_mb=megabytes(split_bytes),
         runtime=minutes(split_seconds),
     params:
-        options={**FOLDS, "shards": shards("train")},
+        options={**FOLDS, **of(DATA, "labels"), "shards": shards("train")},
         code=code_digest("split.py"),
     script:
         "../scripts/split.py"

@@ -23,7 +23,7 @@ TEMPLATES = sorted(
 rule figures:
     input:
         histories=member_files("epoch-{epoch:04d}.csv"),
-        metrics=model_files("metrics.json"),
+        evaluations=model_files("evaluation.json"),
         validations=model_files("validation.parquet"),
         weights=model_files("fold-0/weights.npz"),
         shards=shards("train"),
@@ -57,7 +57,7 @@ rule report:
     input:
         quality="results/data/quality.json",
         comparison="results/comparison.csv",
-        submission="results/submission.csv",
+        submission=submission_file(),
         metrics=model_files("metrics.json"),
         validations=model_files("validation.parquet"),
         weights=model_files("fold-0/weights.npz"),

@@ -18,12 +18,34 @@ rule predict:
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
-            **of(DATA, "classes"),
             **of(FOLDS, "count"),
         },
         code=code_digest("predict.py"),
     script:
         "../scripts/predict.py"
+
+
+rule score:
+    input:
+        evaluation="results/models/{model}/evaluation.json",
+        shards=shards("test"),
+        predictions=lambda wildcards: (
+            prediction_files([wildcards.model])
+            if wildcards.model in CANDIDATES
+            else []
+        ),
+    output:
+        "results/models/{model}/metrics.json",
+    log:
+        "results/logs/score/{model}.log",
+    benchmark:
+        "results/benchmarks/score/{model}.tsv"
+    localrule: True
+    params:
+        options={"shards": shards("test")},
+        code=code_digest("score.py"),
+    script:
+        "../scripts/score.py"
 
 
 rule submission:

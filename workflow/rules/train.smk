@@ -22,7 +22,7 @@ rule train:
             "model": training_options(wildcards.model, wildcards.fold),
             "folds": FOLDS,
             "shards": shards("train"),
-            **of(DATA, "classes"),
+            **of(DATA, "labels"),
         },
         code=code_digest("train.py"),
         # asking for `threads` keeps Snakemake from comparing these: only what is told shows them
@@ -34,9 +34,10 @@ rule train:
 
 rule export:
     input:
-        lambda wildcards: "results/models/{model}/fold-{fold}/epoch-{epoch:04d}.npz".format(
+        state=lambda wildcards: "results/models/{model}/fold-{fold}/epoch-{epoch:04d}.npz".format(
             **wildcards, epoch=MODELS[wildcards.model]["epochs"]
         ),
+        shards=shards("train"),
     output:
         "results/models/{model}/fold-{fold}/weights.npz",
     log:
@@ -50,7 +51,7 @@ rule export:
                 **training_options(wildcards.model, wildcards.fold),
                 **of(MODELS[wildcards.model], "epochs"),
             },
-            **of(DATA, "shape", "pixel_max", "classes"),
+            **of(DATA, "labels"),
         },
         code=code_digest("export.py"),
     script:
@@ -64,7 +65,7 @@ rule evaluate:
         folds=FOLD_FILE,
     output:
         validation="results/models/{model}/validation.parquet",
-        metrics="results/models/{model}/metrics.json",
+        metrics="results/models/{model}/evaluation.json",
     log:
         "results/logs/evaluate/{model}.log",
     benchmark:
@@ -76,7 +77,7 @@ rule evaluate:
     params:
         options=lambda wildcards: {
             **of(MODELS[wildcards.model], "predict"),
-            **of(DATA, "classes"),
+            **of(DATA, "labels"),
             "folds": FOLDS,
             "shards": shards("train"),
         },
