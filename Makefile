@@ -7,6 +7,7 @@
 # make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make why     say in words what would rerun, and why
+# make inspect TABLE=path  say what a table is found to be, and how to configure it
 # make clean   remove the results, with Snakemake's record of them
 
 CORES ?= 4
@@ -16,7 +17,7 @@ CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test browser test-cluster soak lint bench bench-accuracy bench-scale why clean setup
+.PHONY: run test browser test-cluster soak lint bench bench-accuracy bench-scale why inspect clean setup
 .DEFAULT_GOAL := run
 
 # One run at a time in this folder. The lock lies on standard input, which every job inherits, so that what
@@ -68,6 +69,10 @@ bench-scale: $(VENV)/dev
 why: setup
 	@$(BIN)/snakemake --dry-run --quiet host --cores $(CORES) $(ARGS) >$(VENV)/why.txt 2>&1 || { cat $(VENV)/why.txt >&2; exit 1; }; \
 	$(BIN)/python workflow/why.py <$(VENV)/why.txt
+
+inspect: setup
+	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }
+	@$(BIN)/python workflow/scripts/look.py "$(TABLE)"
 
 clean:
 	rm -rf results/* .snakemake
