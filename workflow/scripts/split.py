@@ -38,7 +38,7 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: An
         tables.write_folds(part, rows, stratify(rows.label, count, seed, rows.labels))
 
 
-def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any]) -> np.ndarray:
+def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | None = None) -> np.ndarray:
     """Return the fold of every row, int16, given its class number; `names` are the classes' labels.
 
     The rows of each class are shuffled and dealt out in turn; each class goes on where the one
@@ -56,9 +56,8 @@ def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any]) ->
     dealt = 0
     for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
         if rows < count:
-            raise InputError(
-                f"class {names[label]} has {rows} rows, fewer than folds.count: {count}; lower folds.count"
-            )
+            name = label if names is None else names[label]
+            raise InputError(f"class {name} has {rows} rows, fewer than folds.count: {count}; lower folds.count")
         members = generator.permutation(np.flatnonzero(labels == label))
         fold[members] = (dealt + np.arange(rows)) % count
         dealt += rows

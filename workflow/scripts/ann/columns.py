@@ -67,9 +67,9 @@ def find_numbered(
                 break
     ranked = sorted(families.items(), key=lambda family: -len(family[1]))
     if not ranked:
-        wanted = "numbered columns" if prefix == "auto" else f"columns {prefix}0, {prefix}1, …"
+        wanted = "pixel0, pixel1, …" if prefix == "auto" else f"{prefix}0, {prefix}1, …"
         raise InputError(
-            f"{path}: no pixel {wanted}; the header begins {shown(head.names)}; "
+            f"{path}: no pixel columns {wanted}; the header begins {shown(head.names)}; "
             "set data.pixels to the prefix of their names"
         )
     if len(ranked) > 1 and 2 * len(ranked[1][1]) > len(ranked[0][1]) > 1:

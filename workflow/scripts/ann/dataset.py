@@ -176,7 +176,10 @@ def find_labels(paths: Sequence[Path], named: Any = "auto") -> list[Any]:
         shard = open_shard(path)
         first = first or shard
         check_alike(path, shard, paths[0], first)
-        seen |= set(json.loads(shard.metadata.metadata[b"labels"]))
+        try:
+            seen |= set(json.loads(shard.metadata.metadata[b"labels"]))
+        except (ValueError, TypeError) as error:
+            raise damaged(path, error) from error
     if named == "auto":
         return sorted(seen)
     return list(map(str, named)) if any(isinstance(label, str) for label in named) else list(named)
@@ -187,7 +190,7 @@ def check_alike(path: Path, shard: pq.ParquetFile, other: Path, first: pq.Parque
     if shard.schema_arrow.equals(first.schema_arrow, check_metadata=True):
         return
     told = [
-        f"{path.stem}: {read.schema_arrow.metadata.get(b'found', b'').decode()}, "
+        f"{path.stem}: {read.schema_arrow.metadata.get(b'found', b'').decode(errors='replace')}, "
         f"{' x '.join(map(str, image_form(read)[0]))} pixels, {' and '.join(map(str, read.schema_arrow.types[:-1]))}"
         for path, read in ((other, first), (path, shard))
     ]
