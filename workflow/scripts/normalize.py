@@ -68,7 +68,7 @@ def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | No
     """Say in one line what a table was found to be."""
     height, width = layout.shape
     found = layout.found if label_file is None else layout.found.replace("no label", f"labels in {label_file}")
-    ends = f" ({len(labels)} classes: {shown([str(labels[0])])} to {shown([str(labels[-1])])})" if labels else ""
+    ends = f" ({len(labels)} classes: {shown([str(labels[0])])} to {shown([str(labels[-1])])})" if labels[1:] else ""
     return f"{rows:,} rows of {height} x {width} pixels; {found}{ends}"
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,8 +107,9 @@ def read_start(path: Path) -> bytes:
 
 def first_lines(path: Path, start: bytes) -> list[str]:
     """Return a few whole first lines that are not blank, as text; raises InputError where they are no table's."""
-    found = re.findall(rb"[^\r\n]+", start.removeprefix(b"\xef\xbb\xbf")[: 2 * LONGEST_LINE])[:9]
-    line = found[0] if found else b""
+    plain = start.removeprefix(b"\xef\xbb\xbf")
+    found = list(itertools.islice(re.finditer(rb"[^\r\n]+", plain), 9))
+    line = found[0][0] if found else b""
     if line.lstrip()[:1] == b"<":
         raise InputError(
             f"{path}: this is a web page, not a CSV table (a log-in page saved in its place?); download the file again"
@@ -122,9 +124,8 @@ def first_lines(path: Path, start: bytes) -> list[str]:
         raise InputError(f"{path}: no header line, the file is blank; fetch the file again")
     if LIBSVM.fullmatch(text):
         raise InputError(f"{path}: LIBSVM's format (index:value), no table; write it as CSV, each pixel in its column")
-    # the last one may be cut
-    whole = found if len(start) < HEAD_BYTES else found[: max(1, len(found) - 1)]
-    return [text, *(line.decode(errors="replace") for line in whole[1:] if line.strip())]
+    whole = [match[0] for match in found[1:] if match.end() < len(plain) or len(start) < HEAD_BYTES]  # not cut
+    return [text, *(line.decode(errors="replace") for line in whole if line.strip())]
 
 
 def find_separator(path: Path, lines: list[str], key: str) -> str:
