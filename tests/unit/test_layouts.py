@@ -205,7 +205,7 @@ def test_labels_of_a_second_file_are_paired_row_by_row(tmp_path):
         found = run(tmp_path, table, {"order": "columns"}, labels)
         assert np.array_equal(found["data"].images, IMAGES)
         assert np.array_equal(np.array(found["data"].labels)[found["data"].label], LETTERS)
-    for lines, sentence in ((ROWS - 1, "199 labels for more than 200 images"), (ROWS + 1, "201 labels for 200 images")):
+    for lines, sentence in ((ROWS - 1, "199 labels for at least 200 images"), (ROWS + 1, "201 labels for 200 images")):
         labels.write_text("A\n" * lines)
         with pytest.raises(InputError, match=rf"labels\.csv: {sentence} of .*images\.csv; pair the files"):
             normalize(table, tmp_path / "s.parquet", {}, True, print, labels)

@@ -89,9 +89,12 @@ def test_make_why_reads_any_file_name(make_workspace):
     network = {"hidden": [4], "epochs": 1}
     workspace.configure({"data": tables, "models": {"mlp": network}})
     workspace.snakemake("results/models/mlp/metrics.json")
-    workspace.configure({"data": tables | {"classes": 12}, "models": {"mlp": network}})
+    workspace.configure({"data": tables | {"labels": list(range(12))}, "models": {"mlp": network}})
     told = make_why(workspace).stdout.splitlines()
-    assert f"normalize split=train, shard={Path(name).stem}: classes was 10, is 12" in told
+    assert (
+        f"normalize split=train, shard={Path(name).stem}: labels was auto, is [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"
+        in told
+    )
     assert "split: follows normalize" in told
     assert "train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split" in told
 

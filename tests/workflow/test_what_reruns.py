@@ -34,7 +34,7 @@ pytest_plugins = "finished_run"
 
 ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
-TEST_SIDE = {"quality", "submission", "report"}
+TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in BLOCKS}
 SCRIPTS = "workflow/scripts"
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
 SPELLED_OUT = {"dropout": 0, "average": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
@@ -161,7 +161,7 @@ CASES = {
     "a train shard removed": (config(data={"train": ["data/train-2.csv"]}), TRAIN_SIDE),
     "train shards reordered": (config(data={"train": FINISHED["data"]["train"][::-1]}), TRAIN_SIDE),
     "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), {"report"}),
-    "the classes": (config(data={"classes": 11}), normalize("train-1", "train-2") | TRAIN_SIDE),
+    "the labels": (config(data={"labels": list(range(11))}), normalize("train-1", "train-2") | TRAIN_SIDE),
     # --- two changes at once
     "a figure's and a predict option": (
         config(figures={"samples": 5}, models={"sgd": {"predict": {"views": 2}}}),
@@ -169,13 +169,13 @@ CASES = {
     ),
     "models named, and one added that is none of them": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
-        train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
+        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new"} | ENDS,
     ),
     # --- results by hand
     "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
     "the submission deleted": (delete("results/submission.csv"), {"submission", "report"}),
     "the page deleted": (delete("results/report.html"), {"report"}),
-    "metrics deleted": (delete("results/models/sgd/metrics.json"), {"evaluate sgd"} | ENDS),
+    "metrics deleted": (delete("results/models/sgd/metrics.json"), {"score sgd", "report"}),
     "files between deleted": (
         delete(
             "results/data/*/*.parquet",

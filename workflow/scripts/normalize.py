@@ -44,8 +44,9 @@ def normalize(
     batches = ingest.read_batches(table, layout)
     if label_file is not None:
         batches = with_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
+    grouped = ingest.grouped(batches, len(layout.pixels))
     with replacing(shard) as part:
-        rows, labels = dataset.write_shard(part, batches, layout.shape, layout.pixel_max, layout.found)
+        rows, labels = dataset.write_shard(part, grouped, layout.shape, layout.pixel_max, layout.found)
     say(f"{table}: {sentence(rows, layout, labels, label_file)}")
 
 
@@ -55,13 +56,13 @@ def with_labels(
     """Yield batches with the labels of a second file, row by row."""
     rows = 0
     for batch in batches:
-        yield batch._replace(labels=labels[rows : rows + len(batch.images)])
-        rows += len(batch.images)
+        first, rows = rows, rows + len(batch.images)
         if rows > len(labels):
             break
+        yield batch._replace(labels=labels[first:rows])
     if rows != len(labels):
-        more = "more than " * (rows > len(labels))
-        raise InputError(f"{label_file}: {len(labels):,} labels for {more}{rows:,} images of {table}; pair the files")
+        least = "at least " * (rows > len(labels))
+        raise InputError(f"{label_file}: {len(labels):,} labels for {least}{rows:,} images of {table}; pair the files")
 
 
 def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | None = None) -> str:

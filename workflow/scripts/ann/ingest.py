@@ -7,7 +7,7 @@ by `refusal.refuse`, to say which cells are wrong.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ann.layout import Layout
 from ann.refusal import Allowed, bounded_lines, refuse
 from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
 
+GROUP_ROWS, GROUP_PIXELS = 4096, 1 << 24  # of a batch, and of a shard's row group
 INT64 = range(-(2**63), 2**63)
 INTEGER = re.compile(r"[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]{1,16})[ \t]*", re.ASCII)  # what pyarrow takes
 
@@ -103,6 +104,32 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         refuse(path, layout.names, layout.separator, layout.skip > 0, list(allowed(layout)), reason)
     if rows == 0:
         raise InputError(f"{path}: only a header, no rows; fetch the file again")
+
+
+def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
+    """Yield the same rows in batches of one length, which how the numbers are written does not decide.
+
+    Shards, and what is predicted of them, are then the same to the last bit for any layout of a table.
+    """
+    rows = max(1, min(GROUP_ROWS, GROUP_PIXELS // pixels))
+    waiting: list[Batch] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(batch.images)
+        while count >= rows:
+            whole = joined(waiting)
+            yield Batch(*(column if column is None else column[:rows] for column in whole))
+            waiting = [Batch(*(column if column is None else column[rows:] for column in whole))]
+            count -= rows
+    if count:
+        yield joined(waiting)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return some batches as one."""
+    columns = zip(*batches, strict=True)
+    return Batch(*(None if column[0] is None else np.concatenate(column) for column in columns))
 
 
 def as_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
