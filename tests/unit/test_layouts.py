@@ -19,12 +19,14 @@ import look
 import numpy as np
 import plain
 import predict
+import pyarrow as pa
 import pytest
 import score
 import split
 import submission
 import train
-from ann import InputError, dataset
+import yaml
+from ann import InputError, dataset, tables
 from ann.layout import look as look_at
 from normalize import normalize
 
@@ -272,8 +274,6 @@ def test_what_a_person_should_know_is_told_in_one_line(name, tmp_path):
 def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path):
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
     job.write_json(tmp_path / "evaluation.json", evaluation)
-    from ann import tables  # noqa: PLC0415
-
     for labels, right, sentence in (
         ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), out of fold 50.00 % (40.00 to 60.00 %): more apart"),
         ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
@@ -283,8 +283,6 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
         own = None if labels is None else np.array(labels)
         dataset.write_shard(tmp_path / "test.parquet", [(None, own, IMAGES[np.zeros(count, int)])], (28, 28), 255)
         likely = np.eye(2)[np.arange(count) % 2]
-        import pyarrow as pa  # noqa: PLC0415
-
         with tables.prediction_writer(tmp_path / "p.parquet", [1, 2], pa.int64()) as writer:
             tables.write_predictions(writer, np.arange(count), likely, [1, 2])
         told: list[str] = []
@@ -303,8 +301,6 @@ def test_inspection_shows_what_was_found_the_images_and_a_config_that_reads_the_
     assert f"train.csv: 28 x 28 pixels; no header, label first, separated by tabs (from its first {ROWS} rows)" in shown
     assert f"row 1: {LETTERS[0]}\n" in shown
     assert "@@" in shown
-    import yaml  # noqa: PLC0415
-
     config = yaml.safe_load(shown[shown.index("data:") :])["data"]
     assert config["train"] == str(path)
     found = plain.read_settings({"data": config}, [])["data"]

@@ -100,7 +100,7 @@ def read_start(path: Path) -> bytes:
         raise InputError(f"{path}: the text is UTF-16; save it as UTF-8")
     if start.startswith(b"version https://git-lfs"):
         raise InputError(f"{path}: a pointer of git-lfs in place of the table; run git lfs pull")
-    if start[:2] == b"\0\0" and start[2:3] in b"\x08\x09\x0b\x0c\x0d\x0e" and 1 <= start[3] <= 4:
+    if start[:2] == b"\0\0" and start[3:4] in (b"\1", b"\2", b"\3", b"\4") and start[2] in range(8, 15):
         raise InputError(f"{path}: MNIST's own binary format (IDX), no table; write it as CSV, one image a row")
     return start
 

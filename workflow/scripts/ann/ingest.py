@@ -119,8 +119,8 @@ def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
         count += len(batch.images)
         while count >= rows:
             whole = joined(waiting)
-            yield Batch(*(column if column is None else column[:rows] for column in whole))
-            waiting = [Batch(*(column if column is None else column[rows:] for column in whole))]
+            yield part_of(whole, slice(rows))
+            waiting = [part_of(whole, slice(rows, None))]
             count -= rows
     if count:
         yield joined(waiting)
@@ -128,8 +128,18 @@ def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
 
 def joined(batches: Sequence[Batch]) -> Batch:
     """Return some batches as one."""
-    columns = zip(*batches, strict=True)
-    return Batch(*(None if column[0] is None else np.concatenate(column) for column in columns))
+    ids, labels, images = zip(*batches, strict=True)
+    return Batch(
+        None if ids[0] is None else np.concatenate(ids),
+        None if labels[0] is None else np.concatenate(labels),
+        np.concatenate(images),
+    )
+
+
+def part_of(batch: Batch, rows: slice) -> Batch:
+    """Return some rows of a batch."""
+    ids, labels, images = batch
+    return Batch(None if ids is None else ids[rows], None if labels is None else labels[rows], images[rows])
 
 
 def as_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
