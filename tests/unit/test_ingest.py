@@ -159,7 +159,7 @@ REFUSED = {
     HEADER + "10,0,0,0,0\n": "row 1, line 2, column label: '10' is none of data.labels",
     HEADER + "1,0,0,0,0\n-1,0,0,0,0\n": "row 2, line 3, column label: '-1'",
     HEADER + "1,0,0,,0\n": "column pixel2: ''",
-    HEADER + "1,0,0.5,0,0\n": "column pixel1: '0.5'",
+    HEADER + "1,0,0,0,0\n" * 2 + "1,0,0.5,0,0\n": "column pixel1: '0.5'",
     HEADER + "1,0,0,0,300\n": "column pixel3: '300' is not an integer from 0 to 255",
     HEADER + "1,0,0,0\n": "row 1, line 2: 4 cells where the header has 5",
     HEADER + "1,0,0,0,0,0\n": "row 1, line 2: 6 cells where the header has 5",

@@ -113,7 +113,8 @@ LAYOUTS: dict[str, tuple[bytes, dict[str, Any], np.ndarray, np.ndarray, str]] = 
         {}, BINARY, LABELS, "no header, label one_hot in the last columns, separated by blanks, pixels from 0 to 1",
     ),
     "blanks, -1 to 1, packed": (
-        gzip.compress(text([[f"{own}.0000", *image, ""] for own, image in zip(LABELS, decimals(SMALL, "%.3f", -1), strict=True)], " ")),
+        gzip.compress(text([[f"{own}.0000", *image, ""] for own, image in
+                            zip(LABELS, decimals(SMALL, "%.3f", -1), strict=True)], " ")),
         {}, SMALL, LABELS, "no header, label first, separated by blanks, pixels from -1 to 1",
     ),
     "divided by 255": (
@@ -258,7 +259,8 @@ WARNINGS = {
         named(IMAGES // 16, LABELS), {}, "the largest pixel is 15: if that is full ink, set data.pixel_max: 15",
     ),
     "columns not read": (
-        [[*row, "a", "b"] for row in PLAIN[:1]] + [[*row, "1", "2"] for row in PLAIN[1:]], {}, "2 columns are not used: a, b",
+        [[*row, "a", "b"] for row in PLAIN[:1]] + [[*row, "1", "2"] for row in PLAIN[1:]], {},
+        "2 columns are not used: a, b",
     ),
     "the plain table": (PLAIN, {}, None),
 }  # fmt: skip
@@ -275,7 +277,8 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
     job.write_json(tmp_path / "evaluation.json", evaluation)
     for labels, right, sentence in (
-        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), out of fold 50.00 % (40.00 to 60.00 %): more apart"),
+        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
+         "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
         ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
         (None, None, None),
     ):  # fmt: skip
