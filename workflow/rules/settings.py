@@ -263,8 +263,8 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
 
 def contradictions_in_data(data: dict[str, Any]) -> Iterator[str]:
     """Yield what contradicts itself in how the tables are to be read."""
+    prefix = data["pixels"]
     for key in ("label", "id"):
-        prefix = data["pixels"]
         if data[key] and prefix != "auto" and data[key].startswith(prefix) and data[key][len(prefix) :].isdecimal():
             yield f"data.{key}: {shown(data[key])} is a pixel column, as data.pixels says; name another column"
     if data["id"] is not None and data["id"] == data["label"]:

@@ -46,10 +46,11 @@ def find_columns(
     free = [place for place in range(len(head.names)) if place != identity]
     if head.named:
         pixels, named_shape = find_numbered(path, head, keys.get("pixels", "auto"), free, shape)
-        others = [place for place in free if place not in set(pixels)]
+        taken = set(pixels)
+        others = [place for place in free if place not in taken]
         return pixels, find_label(path, head, keys, others, labelled), shape or named_shape
     label = bare_label(path, head, keys.get("label", "auto"), shape, labelled)
-    pixels = [place for place in free if place not in set(label)]
+    pixels = [place for place in free if place not in label]
     return pixels, label, shape or square(path, len(pixels))
 
 

@@ -15,7 +15,7 @@ from ann import InputError
 from ann.refusal import shown
 from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
 
-HEAD_BYTES = 2 * LONGEST_LINE  # a few thousand rows of 784 pixels
+HEAD_BYTES = LONGEST_LINE  # a thousand rows of 784 pixels: what looking costs is not felt
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks", "|": "bars"}
 SPELT = {"tab": "\t", "blank": " "}
 NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*", re.ASCII)
@@ -38,7 +38,7 @@ class Head(NamedTuple):
     names
         Of all columns, blanks around them left out; `column 1`, … where there is no header.
     rows
-        The first few thousand rows that have a cell for each column, as bytes.
+        The first rows that have a cell for each column, as bytes.
     """
 
     separator: str
