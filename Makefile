@@ -10,6 +10,7 @@
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
+# make inspect TABLE=path  say what a table is found to be, and how to configure it
 # make help    print this list
 
 CORES ?= 4
@@ -31,7 +32,7 @@ endif
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run why verify prune clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
+.PHONY: run why verify prune inspect clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
 
 run: setup
@@ -86,6 +87,10 @@ bench-scale: $(VENV)/dev
 
 why verify prune: setup
 	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.planning $@ $(ARGS)
+
+inspect: setup
+	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }
+	@$(BIN)/python workflow/scripts/look.py "$(TABLE)"
 
 clean:
 	rm -rf results/* .snakemake

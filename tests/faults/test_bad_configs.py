@@ -73,7 +73,7 @@ def strings(schema):
 
 def arrays(schema):
     unique = repr if schema.get("uniqueItems") else None
-    most = schema.get("maxItems", 3)
+    most = min(schema.get("maxItems", 3), 3)
     return st.lists(values(schema["items"]), min_size=schema.get("minItems", 0), max_size=most, unique_by=unique)
 
 

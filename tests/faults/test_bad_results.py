@@ -21,7 +21,8 @@ READERS = {
     "models/mlp/fold-0/epoch-0004.npz": state.read_state,
     "models/mlp/fold-0/weights.npz": state.read_weights,
     "models/mlp/fold-0/epoch-0004.csv": lambda path: tables.read_csv(path, ["epoch", "train_loss"]),
-    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation"]),
+    "models/mlp/evaluation.json": lambda path: tables.read_json(path, ["train", "validation"]),
+    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation", "test"]),
     "comparison.csv": tables.read_comparison,
 }
 BINARY = [name for name in READERS if not name.endswith(("csv", "json"))]
@@ -118,7 +119,7 @@ CAUGHT = {
     "data/train/train.parquet": "results/models/mlp/fold-0/epoch-0002.npz",
     "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
     "models/mlp/fold-1/weights.npz": "results/models/mlp/metrics.json",
-    "models/mlp/metrics.json": "results/figures/confusion.svg",
+    "models/mlp/evaluation.json": "results/figures/confusion.svg",
 }
 
 

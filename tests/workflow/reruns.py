@@ -93,7 +93,11 @@ def export(*models: str, folds: int = 2) -> set[str]:
 
 def rescored(*models: str, shards: Iterable[str] = ("test-1", "test-2")) -> set[str]:
     """Return the jobs that predict with some models, and what follows."""
-    return {f"evaluate {m}" for m in models} | {f"predict {m} {shard}" for m in models for shard in shards} | ENDS
+    return (
+        {f"{rule} {m}" for m in models for rule in ("evaluate", "score")}
+        | {f"predict {m} {shard}" for m in models for shard in shards}
+        | ENDS
+    )
 
 
 def retrained(blocks: dict[str, list[str]], folds: int = 2) -> set[str]:

@@ -34,7 +34,7 @@ pytest_plugins = "finished_run"
 
 ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
-TEST_SIDE = {"quality", "submission", "report"}
+TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in BLOCKS}
 DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
 EDITED = [
@@ -211,7 +211,7 @@ CASES = {
         NOTHING,
     ),
     "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), NOTHING),
-    "the classes": (config(data={"classes": 11}), normalize("train-1", "train-2") | TRAIN_SIDE),
+    "the labels": (config(data={"labels": list(range(11))}), normalize("train-1", "train-2") | TRAIN_SIDE),
     # --- two changes at once
     "a figure's and a predict option": (
         config(figures={"samples": 5}, models={"sgd": {"predict": {"views": 2}}}),
@@ -219,7 +219,7 @@ CASES = {
     ),
     "models named, and one added that is none of them": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
-        train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
+        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new"} | ENDS,
     ),
 }
 

@@ -1,6 +1,7 @@
 # How a run begins and ends: one at a time in a folder, and its last words.
 
 import csv
+import json
 import re
 import signal
 import textwrap
@@ -59,7 +60,23 @@ def closing_words():
             100 * float(row[key]) for key in ("accuracy", "low", "high")
         )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
-    return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
+    words = [f"accuracy    {accuracy}", *test_words(row["model"])]
+    words += ["submission  results/submission.csv"] * bool(SHARDS["test"])
+    return "\n".join([*words, "page        results/report.html"])
+
+
+def test_words(model):
+    """Yield how good a model is on a test set that has labels."""
+    path = Path(f"results/models/{model}/metrics.json")
+    test = (
+        json.loads(path.read_text(encoding="utf-8"))["test"] if path.exists() else None
+    )
+    if test:
+        share, low, high = (
+            100 * number for number in (test["accuracy"], *test["accuracy_interval"])
+        )
+        apart = "" if test["agrees"] else ": more apart than chance explains"
+        yield f"test set    {share:.2f} % (95 % interval {low:.2f} to {high:.2f} %){apart}"
 
 
 def parting_words(logs):

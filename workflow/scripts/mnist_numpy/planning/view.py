@@ -28,11 +28,13 @@ LONG_AGO = 0.0  # 1970: no result is older, whatever date it was given
 
 def final(results: Results) -> dict[str, str]:
     """Return the results that people look at: published name -> path in the store."""
-    shown = {"results": [results.submission(), results.report(), results.compare()]}
+    shown = {"results": [results.report(), results.compare()]}
+    if results.context.tables["test"]:
+        shown["results"].append(results.submission())
     shown |= {"results/data": [results.quality()], "results/figures": [results.figures(), results.samples()]}
     names = {f"{folder}/{base_name(path)}": path for folder, jobs in shown.items() for path in paths_of(jobs)}
     metrics = {f"results/models/{model}/metrics.json": model for model in results.models}
-    return names | {name: results.evaluate(model).outputs["metrics"] for name, model in metrics.items()}
+    return names | {name: results.score(model).outputs["metrics"] for name, model in metrics.items()}
 
 
 def intermediate(results: Results) -> dict[str, str]:
