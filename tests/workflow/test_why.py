@@ -33,26 +33,29 @@ def test_make_why_says_in_words_what_would_run_and_why(finished):
         edit("workflow/scripts/samples.py", "replace=False", "replace=True"),
     )(finished)
     lines = make_why(finished).stdout.splitlines()
+    sgd = "model.dropout was 0.1, is 0.05; model.hidden was [8], is [24]"
     page = "config.models.adam.epochs was 4, is 6; config.models.sgd.dropout was 0.1, is 0.05; "
     assert set(lines) == {
         "normalize split=test, shard=test-2: changed: data/test-2.csv",
         "quality: follows normalize",
         "samples: samples.py: `samples` has changed",
         "train model=adam, fold=0, epoch=0006 and 1 more: not made yet; continues from epoch 4",
-        "train model=sgd, fold=0, epoch=0002 and 1 more: model.dropout was 0.1, is 0.05; model.hidden was [8], is [24]",
+        f"train model=sgd, fold=0, epoch=0002 and 1 more: {sgd}",
         "export model=adam, fold=0 and 1 more: model.epochs was 4, is 6; follows train",
-        "export model=sgd, fold=0 and 1 more: model.dropout was 0.1, is 0.05; model.hidden was [8], is [24]; follows train",
+        f"export model=sgd, fold=0 and 1 more: {sgd}; follows train",
         "evaluate model=adam and 1 more: follows export",
         "predict model=adam, shard=test-1 and 1 more: follows export",
         "predict model=adam, shard=test-2 and 1 more: follows export, normalize",
         "predict model=norm_rms, shard=test-2: follows normalize",
+        "score model=adam and 1 more: follows evaluate, predict",
+        "score model=norm_rms: follows predict",
         "compare: follows evaluate, export",
         "figures: follows compare, evaluate, export, train",
         "submission: follows compare, predict",
         f"report: {page}config.models.sgd.hidden was [8], is [24]; follows compare, evaluate, export, figures, "
-        "normalize, predict, quality, samples, submission, train",
-        "publish: follows compare, evaluate, export, figures, normalize, predict, quality, report, samples, submission, "
-        "train",
+        "normalize, predict, quality, samples, score, submission, train",
+        "publish: follows compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
+        "submission, train",
     }
     # they are the jobs that Snakemake would run
     told = Counter()
