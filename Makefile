@@ -3,13 +3,14 @@
 # make clean   remove the results, with Snakemake's record of them
 # make test    set up, then all tests
 # make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
-# make soak    the long form of the tests of kills, full disks and the CSV reader, 15 minutes
+# make soak    the long form of the tests of kills, failures, power cuts, full disks and the CSV reader
 # make lint    check format, lint and types
 # make format  format all Python and rules, and fix what lint can fix by itself
 # make lock    resolve the requirements*.in again into requirements*.txt (ARGS=--upgrade for newer versions)
 # make bench   side-by-side measurements (see benchmarks/README.md)
 # make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
+# make inspect TABLE=path  say what a table is found to be, and how to configure it
 # make help    print this list
 
 CORES ?= 4
@@ -31,7 +32,7 @@ endif
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run why verify prune clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
+.PHONY: run why verify prune inspect clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
 
 run: setup
@@ -45,9 +46,15 @@ test-cluster: $(CLUSTER)/ready
 	@tests/cluster/slurm.sh start
 	@$(CLUSTER)/bin/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
-# killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes
+# killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes; then
+# every rule failing in every way, and the power cut 20 times on each of two file systems (as root; mkfs.xfs is
+# installed on Debian)
 soak: $(VENV)/dev
+	@command -v mkfs.xfs >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing xfsprogs (once)" && \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null; } || \
+	echo "make soak: no power cuts on xfs, since there is no mkfs.xfs (on Debian, as root: apt-get install xfsprogs)" >&2
 	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_resources.py tests/faults/test_fuzz.py $(ARGS)
+	KILLS=30 CUTS=20 $(BIN)/python -m pytest -n auto --dist worksteal -rs tests/faults/test_every_failure.py tests/faults/test_power_cuts.py $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -80,6 +87,10 @@ bench-scale: $(VENV)/dev
 
 why verify prune: setup
 	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.planning $@ $(ARGS)
+
+inspect: setup
+	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }
+	@$(BIN)/python workflow/scripts/look.py "$(TABLE)"
 
 clean:
 	rm -rf results/* .snakemake

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import PARTS, ROOT, SMALL_CONFIG, Workspace, write_csv
 
-from cluster.runs import LAST_BLOCK, SlurmRun
+from cluster.runs import SlurmRun
 
 # blocks long enough to be caught in the middle, and a second model, of which the better one is handed in
 MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "block": 400}
@@ -32,7 +32,7 @@ def copy_workflow(folder: Path) -> Workspace:
 def local_run(tmp_path_factory, real_train, real_test) -> Workspace:
     """A run of everything by `snakemake --cores 2`, made once for all workers."""
     base = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
-    folder = (base or tmp_path_factory.getbasetemp()) / "local"
+    folder = (Path("/tmp/cl") if "CL" in os.environ else base or tmp_path_factory.getbasetemp()) / "local"
     with open(f"{folder}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "results" / "report.html").exists():
@@ -45,12 +45,21 @@ def local_run(tmp_path_factory, real_train, real_test) -> Workspace:
 
 @pytest.fixture
 def before_last_block(local_run, tmp_path) -> Workspace:
-    """A copy of the local run that lacks the last block of one member."""
+    """A copy of the local run that lacks the last block of one member, and what follows it."""
     folder = tmp_path / "workspace"
     shutil.copytree(local_run.path, folder)
-    for suffix in (".npz", ".csv"):
-        (folder / f"{LAST_BLOCK}{suffix}").unlink()
-    (folder / LAST_BLOCK.replace("results/models", "results/logs/train")).with_suffix(".log").unlink()
+    results = folder / "results"
+    (block,) = results.glob("store/train/mlp/fold-0/*/epoch-0800.npz")
+    for file in (*block.parent.glob("epoch-0800.*"), *results.glob("logs/train/mlp/fold-0/epoch-0800-*")):
+        file.unlink()
+    following = ("export/mlp/fold-0", "evaluate/mlp", "predict/mlp", "compare", "submission", "figures", "report")
+    for part in following:
+        shutil.rmtree(results / "store" / part)
+    for part in ("data", "figures", "models", "predictions"):
+        shutil.rmtree(results / part)
+    for file in results.iterdir():
+        if file.is_file():
+            file.unlink()
     return Workspace(folder)
 
 

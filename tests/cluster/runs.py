@@ -15,7 +15,7 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 RECORDS = Path("/var/lib/test-cluster/jobs.log")  # Slurm's own, one line a finished job
 # short waits
 QUICK = ("--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "3")
-LAST_BLOCK = "results/models/mlp/fold-0/epoch-0800"
+LAST_BLOCK = "results/models/mlp/fold-0/epoch-0800.npz"  # as it is published
 
 
 class Record(NamedTuple):
@@ -99,8 +99,8 @@ class SlurmRun:
 
     def training_pid(self) -> int:
         """Wait until the last block trains; returns its process."""
-        log = self.workspace.path / LAST_BLOCK.replace("results/models", "results/logs/train")
-        wait_until(lambda: log.with_suffix(".log").exists() and "epoch" in log.with_suffix(".log").read_text())
+        logs = self.workspace.path / "results/logs/train/mlp/fold-0"
+        wait_until(lambda: any("epoch" in log.read_text() for log in logs.glob("epoch-0800-*.log")))
         return next(self.processes("train.py"))
 
     def processes(self, name: str) -> Iterator[int]:

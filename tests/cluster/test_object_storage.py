@@ -12,7 +12,7 @@ import pytest
 from conftest import Workspace
 
 from cluster.conftest import CONFIG, MLP, copy_workflow
-from cluster.runs import wait_until
+from cluster.runs import LAST_BLOCK, wait_until
 
 BUCKET = "digits"
 
@@ -50,9 +50,9 @@ def bucket(s3):
 
 @pytest.fixture(scope="module")
 def run(s3, bucket, local_run):
-    """Return a function that runs the workflow in a workspace that keeps no results, and tells which jobs it ran."""
+    """Return a function that runs the workflow in a workspace that keeps no results, and returns what was said."""
 
-    def run_remotely(workspace: Workspace, *arguments: str, epochs: int = 800, refused: str = "") -> Counter:
+    def run_remotely(workspace: Workspace, *arguments: str, epochs: int = 800, refused: str = "") -> str:
         workspace.configure({**CONFIG, "models": {**CONFIG["models"], "mlp": {**MLP, "epochs": epochs}}})
         result = workspace.snakemake(
             *arguments,
@@ -64,30 +64,54 @@ def run(s3, bucket, local_run):
         assert refused in result.stdout
         assert bool(refused) == (result.returncode != 0)
         assert [path for path in (workspace.path / "results").rglob("*") if path.is_file()] == []
-        return Counter(re.findall(r"^(?:local)?rule (?!all)(\w+):", result.stdout, re.MULTILINE))
+        return result.stdout
 
     for path in (local_run.path / "data").iterdir():
         bucket.upload_file(path, f"run/data/{path.name}")
     return run_remotely
 
 
+def jobs(output: str) -> Counter:
+    """Return which jobs ran, or would."""
+    return Counter(re.findall(r"^(?:local)?rule (?!all)(\w+):", output, re.MULTILINE))
+
+
 def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, bucket, local_run, tmp_path):
     # one machine ends after the first block, the next goes on from what lies in the bucket
-    one, other = copy_workflow(tmp_path / "one"), copy_workflow(tmp_path / "other")
-    first = run(one, "results/models/mlp/fold-0/epoch-0400.npz")
-    assert first == Counter(normalize=1, split=1, train=1)
-    rest = run(other)
-    assert rest["train"] == 5
-    assert rest["split"] == 0
-    for name in ("results/models/mlp/fold-0/epoch-0800.npz", "results/submission.csv", "results/comparison.csv"):
-        assert bucket.Object(f"run/{name}").get()["Body"].read() == local_run.read(name), name
-    # more epochs: the added blocks, and what follows
-    added = run(other, epochs=1200)
+    one, other, third = (copy_workflow(tmp_path / name) for name in ("one", "other", "third"))
+    block = re.search(r"results/store/train/mlp/fold-0/\w{10}/epoch-0400.npz", run(one, "--dry-run")).group()
+    assert jobs(run(one, block)) == Counter(normalize=1, split=1, train=1)
+    said = run(other)
+    rest = jobs(said)
+    assert (rest["train"], rest["normalize"], rest["split"]) == (5, 1, 0)
+    (name,) = re.findall(rf"^results  s3://{BUCKET}/(run/results/run-\w{{10}}/)$", said, re.MULTILINE)
+    stored = {file.key for file in bucket.objects.all()}
+    for file in ("submission.csv", "comparison.csv"):
+        assert read(bucket, name + file) == local_run.read(f"results/{file}"), file
+    assert read(bucket, f"run/{block}".replace("0400", "0800")) == local_run.read(LAST_BLOCK)
+    # a machine without any record has nothing to do
+    assert jobs(run(third)) == Counter()
+    # more epochs: the added blocks, and what follows; the earlier results stay
+    added = jobs(run(third, epochs=1200))
     assert (added["train"], added["export"], added["normalize"], added["split"]) == (2, 2, 0, 0)
+    assert stored <= {file.key for file in bucket.objects.all()}
+    assert jobs(run(other)) == Counter()
     # a table that is not there is refused, though what was made of another stands
     missing = f"data.test: there is no file s3://{BUCKET}/run/data/nope.csv; mend the path"
     tables = "data={train: data/train.csv, test: data/nope.csv}"
-    run(other, "--config", tables, epochs=1200, refused=missing)
+    run(other, "--config", tables, refused=missing)
+    # another table under the same name
+    bucket.put_object(Key="run/data/test.csv", Body=local_run.read("data/test.csv").rpartition(b"\n")[0])
+    assert jobs(run(other, "--dry-run")) == Counter(
+        normalize=1, quality=1, predict=2, submission=1, report=1, publish=1
+    )
+    bucket.upload_file(local_run.path / "data" / "test.csv", "run/data/test.csv")
+    assert jobs(run(other, "--dry-run")) == Counter()
+
+
+def read(bucket, key: str) -> bytes:
+    """Return a file of the bucket."""
+    return bucket.Object(key).get()["Body"].read()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +132,7 @@ def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, buc
     ids=lambda engine: engine[0],
 )
 def test_a_cloud_that_is_not_at_hand_plans_the_same_jobs(run, tmp_path, engine):
-    planned = run(
-        copy_workflow(tmp_path / "workspace"), "--dry-run", "--forceall", "--jobs", "4", "--executor", *engine
+    planned = jobs(
+        run(copy_workflow(tmp_path / "workspace"), "--dry-run", "--forceall", "--jobs", "4", "--executor", *engine)
     )
     assert (planned["normalize"], planned["train"], planned["report"]) == (2, 6, 1)

@@ -2,19 +2,18 @@
 
 import pytest
 
-from cluster.conftest import LAST_BLOCK
-from cluster.runs import records
+from cluster.runs import LAST_BLOCK, records
 
 SBATCH = "sbatch --parsable --job-name {rule} --cpus-per-task {threads} --mem {resources.mem_mb} -t {resources.runtime}"
 
 
 def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_block):
     result = before_last_block.snakemake(
-        *(f"{LAST_BLOCK}.npz", "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
+        *(LAST_BLOCK, "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
         *("--cluster-generic-submit-cmd", SBATCH, "--cluster-generic-cancel-cmd", "scancel"),
     )
     assert "Submitted job" in result.stdout
-    assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    assert before_last_block.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
     (job,) = records(before_last_block.path).values()
     assert (job.state, job.cores) == ("COMPLETED", 1)
     assert f"mem_mb={job.memory}," in result.stdout

@@ -2,12 +2,14 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from cluster.runs import LAST_BLOCK, records, submitted, wait_until
+from cluster.runs import LAST_BLOCK, SlurmRun, records, submitted, wait_until
 
 SLURM = Path(__file__).with_name("slurm.sh")
 
@@ -15,12 +17,14 @@ SLURM = Path(__file__).with_name("slurm.sh")
 def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_results, slurm_run):
     run = slurm_run(without_results)
     output = run.finish()
+    # all that is made, under the same keys; the times in histories are another run's
     compared = [
         path.relative_to(local_run.path)
         for path in sorted((local_run.path / "results").rglob("*"))
-        if path.suffix in (".parquet", ".npz", ".json") or path.name in ("submission.csv", "comparison.csv")
+        if path.suffix in (".parquet", ".npz")
+        or path.name in ("submission.csv", "comparison.csv", "metrics.json", "quality.json")
     ]
-    assert len(compared) == 22
+    assert len(compared) == 44
     for path in compared:
         assert run.workspace.read(path) == local_run.read(path), path
     # every job whose work grows with the rows went to Slurm, as its own record shows
@@ -48,13 +52,13 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
 
 
 def test_a_cancelled_block_is_submitted_again_with_more(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz")
+    run = slurm_run(before_last_block, LAST_BLOCK)
     stopped = run.training_pid()
     os.kill(stopped, signal.SIGSTOP)  # so that it cannot end before it is cancelled
     (number,) = submitted(run.output.read_text())
     subprocess.run(["scancel", str(number)], check=True)
     output = run.finish()
-    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
     # the block before was not made again
     assert list(submitted(output).values()) == ["train", "train"]
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
@@ -63,17 +67,17 @@ def test_a_cancelled_block_is_submitted_again_with_more(local_run, before_last_b
 
 
 def test_a_block_over_its_wall_time_goes_on_from_the_block_before(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--set-resources", "train:runtime=attempt")
+    run = slurm_run(before_last_block, LAST_BLOCK, "--set-resources", "train:runtime=attempt")
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     output = run.finish()
-    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, first.minutes) == ("TIMEOUT", 1)
     assert (second.state, second.minutes) == ("COMPLETED", 2)
 
 
 def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", partition="frail")
+    run = slurm_run(before_last_block, LAST_BLOCK, partition="frail")
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
     daemon = int(Path("/run/test-cluster/frail.pid").read_text())
@@ -84,9 +88,59 @@ def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, sl
     finally:
         subprocess.run([SLURM, "node", "frail"], check=True)
     output = run.finish()
-    assert run.workspace.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, second.state) == ("NODE_FAIL", "COMPLETED")
+
+
+def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_run, before_last_block, slurm_run):
+    workspace, hold = before_last_block, ("--set-resources", "train:slurm_extra='--hold'")
+    config, code = workspace.path / "config" / "config.yaml", workspace.path / "workflow" / "scripts" / "train.py"
+    for file, before, after in ((config, "rotate: 20", "rotate: 10"), (code, "def train(", "def train(*, ")):
+        right = file.read_text()
+        wrong = right.replace(before, after)
+        assert wrong != right
+        run = slurm_run(workspace, LAST_BLOCK, "--retries", "0", "--quiet", "rules", "host", *hold)
+        release(run, lambda file=file, wrong=wrong: file.write_text(wrong))
+        assert run.process.wait(timeout=900) != 0
+        assert re.search(
+            r"\n\ntrain mlp 0 800: the config, the code, a package or a table is not what it was when the name of this "
+            r"result \(\w{10}\) was planned; run the same command again\n\nonce that is mended, ",
+            run.output.read_text(),
+        )
+        assert {path.stem for path in workspace.path.glob("results/store/train/mlp/fold-0/*/*.npz")} == {"epoch-0400"}
+        file.write_text(right)
+    slurm_run(workspace).finish()
+    for name in (LAST_BLOCK, "results/submission.csv", "results/comparison.csv"):
+        assert workspace.read(name) == local_run.read(name), name
+
+
+def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, before_last_block, slurm_run):
+    workspace, hold = before_last_block, "slurm_extra='--hold'"
+    train, test = (workspace.path / "data" / f"{split}.csv" for split in ("train", "test"))
+    # a job that trains is planned anew without the tables
+    run = slurm_run(workspace, LAST_BLOCK, "--set-resources", f"train:{hold}")
+    release(run, lambda: train.rename(train.with_suffix(".away")))
+    run.finish()
+    assert workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+    train.with_suffix(".away").rename(train)
+    # another table of the same size
+    shutil.rmtree(workspace.path / "results" / "store" / "normalize" / "test")
+    right = test.read_bytes()
+    run = slurm_run(workspace, "--retries", "0", "--until", "normalize", "--set-resources", f"normalize:{hold}")
+    release(run, lambda: test.write_bytes(right[:-2] + b"1\n"))
+    assert run.process.wait(timeout=900) != 0
+    assert (
+        "\nnormalize: data/test.csv: the table has changed since the run was planned; run the same command again\n"
+        in run.output.read_text()
+    )
+    assert list(workspace.path.glob("results/store/normalize/test/*/*")) == []
+    test.write_bytes(right)
+    slurm_run(workspace, "--until", "normalize").finish()
+    name = "results/store/normalize/test/*/test.parquet"
+    made, expected = (next(place.path.glob(name)) for place in (workspace, local_run))
+    assert made.parent.name == expected.parent.name
+    assert made.read_bytes() == expected.read_bytes()
 
 
 def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, slurm_run):
@@ -114,25 +168,25 @@ def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_result
 
 
 def test_a_killed_job_is_told_by_its_log(before_last_block, slurm_run):
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--retries", "0")
+    run = slurm_run(before_last_block, LAST_BLOCK, "--retries", "0")
     os.kill(run.training_pid(), signal.SIGKILL)
     assert run.process.wait(timeout=900) != 0
-    assert re.search(r"/rule_train/mlp_0_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
+    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
 
 
 def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, slurm_run):
     few = "train:runtime=1", "train:mem_mb=100"
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--retries", "0", "--set-resources", *few)
+    run = slurm_run(before_last_block, LAST_BLOCK, "--retries", "0", "--set-resources", *few)
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     # before anything was submitted
     before, _, _ = run.output.read_text().partition("has been submitted")
     assert re.search(r"mlp: training may need 2\d\d MB of memory, more than the 100 MB its jobs are given", before)
     assert run.process.wait(timeout=900) != 0
-    assert re.search(r"/rule_train/mlp_0_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
+    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 
 
 def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz", "--set-resources", "train:slurm_extra='--hold'")
+    run = slurm_run(before_last_block, LAST_BLOCK, "--set-resources", "train:slurm_extra='--hold'")
     wait_until(lambda: submitted(run.output.read_text()))
     (number,) = submitted(run.output.read_text())
     state = ["squeue", "-h", "-t", "all", "-j", str(number), "-o", "%T"]
@@ -141,7 +195,7 @@ def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_las
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
     # so does one while it trains
-    run = slurm_run(before_last_block, f"{LAST_BLOCK}.npz")
+    run = slurm_run(before_last_block, LAST_BLOCK)
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
     state[state.index("-j") + 1] = str(number)
@@ -150,8 +204,16 @@ def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_las
     assert run.process.wait(timeout=120) != 0
     assert "stopped: the same command goes on" in run.output.read_text()
     # and the same command goes on
-    slurm_run(before_last_block, f"{LAST_BLOCK}.npz").finish()
-    assert before_last_block.read(f"{LAST_BLOCK}.npz") == local_run.read(f"{LAST_BLOCK}.npz")
+    slurm_run(before_last_block, LAST_BLOCK).finish()
+    assert before_last_block.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+
+
+def release(run: SlurmRun, meanwhile: Callable[[], object]) -> None:
+    """Let the one held job of a run start after something else has happened."""
+    wait_until(lambda: submitted(run.output.read_text()))
+    (number,) = submitted(run.output.read_text())
+    meanwhile()
+    subprocess.run(["scontrol", "release", str(number)], check=True)
 
 
 def step_processes(number: int) -> list[int]:

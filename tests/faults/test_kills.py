@@ -12,7 +12,7 @@ import time
 
 import pytest
 from conftest import BIN, SMALL_CONFIG
-from runs import result_files, results, scripts_of, start
+from runs import result_files, results, scripts_of, start, untrue
 
 KILLS = int(os.environ.get("KILLS", "3"))
 MODEL = SMALL_CONFIG["models"]["mlp"]
@@ -66,6 +66,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     assert kills >= KILLS
     assert len(interrupted) >= min(KILLS // 2, 8), interrupted
     assert results(disturbed) == results(undisturbed)
+    assert not untrue(disturbed)
     assert not list((disturbed.path / "results").rglob("*.part"))
     assert "Nothing to be done" in disturbed.plan().stdout
 

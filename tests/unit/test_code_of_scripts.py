@@ -115,9 +115,10 @@ def test_no_script_runs_what_it_does_not_name(file):
 
 @pytest.mark.parametrize(
     "line",
-    ["getattr(a, b)", "getattr(a, 'b')", "importlib.import_module('a')", "from importlib import import_module", "eval('a')",
-     "exec('a')", "globals()['a']()", "vars(a)['b']()", "__import__('a')", "from a import *", "sys.modules['a'].b()",
-     "a.__dict__['b']()", "class A:\n    def __init_subclass__(cls): pass", "def __getattr__(name): pass"],
+    ["getattr(a, b)", "getattr(a, 'b')", "importlib.import_module('a')", "from importlib import import_module",
+     "eval('a')", "exec('a')", "globals()['a']()", "vars(a)['b']()", "__import__('a')", "from a import *",
+     "sys.modules['a'].b()", "a.__dict__['b']()", "class A:\n    def __init_subclass__(cls): pass",
+     "def __getattr__(name): pass"],
 )  # fmt: skip
 def test_the_scan_sees_each_way(line):
     assert unseen(line)

@@ -18,7 +18,7 @@ from mnist_numpy.planning.graph import STORE, digest
 from mnist_numpy.planning.keys import FIGURES, Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.software import Software
-from mnist_numpy.planning.tables import find_shards
+from mnist_numpy.planning.tables import find_shards, pair_labels
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
@@ -61,7 +61,9 @@ def content(path, key):
         where = place(path)
     except OSError as error:
         raise WorkflowError(f"{key}: {place(path)} cannot be read: {error.strerror}")
-    above = ", or the rule that makes it above `use rule`" * IS_MODULE
+    above = ", or the rule that makes it above `use rule`" * (
+        IS_MODULE and not IN_BUCKET
+    )
     raise WorkflowError(
         f"{key}: there is no file {where}; mend the path or put the file there{above}"
     )
@@ -93,6 +95,16 @@ CONTENT = {
     }
     for split in SHARDS
 }
+# where the labels are in files of their own: by shard
+LABEL_FILES = {
+    split: pair_labels(SHARDS[split], DATA[f"{split}_labels"], f"data.{split}_labels")
+    for split in SHARDS
+}
+for split in LABEL_FILES:
+    CONTENT[f"{split}_labels"] = {
+        shard: content(path, f"data.{split}_labels")
+        for shard, path in LABEL_FILES[split].items()
+    }
 SAMPLE = DATA["sample_submission"]
 CONTENT["sample"] = (
     {"sample": content(SAMPLE, "data.sample_submission")} if SAMPLE else {}

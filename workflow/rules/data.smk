@@ -1,22 +1,35 @@
 # The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
 
 
-def table_of(wildcards):
-    """Return the input of normalize: the table, with its date left aside.
+def files_of(wildcards):
+    """Return the table of a shard, and the file of its labels where they are in one of their own."""
+    split, shard = wildcards.split, wildcards.shard
+    files = {"table": SHARDS[split][shard], "labels": LABEL_FILES[split].get(shard)}
+    return {name: path for name, path in files.items() if path}
 
-    A table dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
+
+def paths_of(wildcards):
+    return {name: str(place(path)) for name, path in files_of(wildcards).items()}
+
+
+def tables_of(wildcards):
+    """Return the inputs of normalize, with their dates left aside.
+
+    A file dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
     that are older than an input.
     """
     planned("normalize", wildcards)
-    path = SHARDS[wildcards.split][wildcards.shard]
-    if not IN_BUCKET and exists(path) and place(path).stat().st_mtime > time.time():
-        return {}
-    return {"table": ancient(path)}
+    files = files_of(wildcards).items()
+    return {n: ancient(p) for n, p in files if IN_BUCKET or not dated_ahead(place(p))}
+
+
+def dated_ahead(path):
+    return path.exists() and path.stat().st_mtime > time.time()
 
 
 rule normalize:
     input:
-        unpack(table_of),
+        unpack(tables_of),
     output:
         shard=f"{STORE}/normalize/{{split}}/{{key}}/{{shard}}.parquet",
     log:
@@ -29,7 +42,7 @@ rule normalize:
         runtime=minutes(normalize_seconds),
     params:
         made_of=made_of("normalize"),
-        table=lambda wildcards: str(place(SHARDS[wildcards.split][wildcards.shard])),
+        paths=paths_of,
     script:
         "../scripts/normalize.py"
 

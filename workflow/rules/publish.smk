@@ -48,8 +48,14 @@ NAMES = {name: POSSIBLE[name] for name in sorted(ASKED)} or WHOLE
 RUN = digest(FINAL)
 STALE = view.find_stale(WHOLE, NAMES, place)
 if workflow.is_main_process and not IN_BUCKET:
-    view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
-    SOFTWARE.keep_definitions(place(STORE))
+    try:
+        view.request(NAMES, [] if ASKED else STALE, place, MEMORY)
+        SOFTWARE.keep_definitions(place(STORE))
+    except OSError as error:  # it may bear no file's name
+        raise WorkflowError(
+            f"{place('results')}: {error.strerror}; make it writable, with room on its disk, "
+            "and run the same command again"
+        ) from None
     MEMORY.save()
 
 
@@ -62,8 +68,15 @@ def to_publish():
 
 
 def files_to_publish(wildcards):
-    """Return the files of the store, and the request: the one input that Snakemake compares by date."""
+    """Return the files of the store, and the request: the one input that Snakemake compares by date.
+
+    A checksum that was noted in this run, of a table that a rule has made, is a request too.
+    """
     files = {"results": list(map(ancient, to_publish().values()))}
+    if MADE:
+        files["noted"] = [
+            IDENTITY.format(split=split, shard=shard) for split, shard in MADE
+        ]
     return files if IN_BUCKET else {**files, "requested": view.REQUESTED}
 
 

@@ -1,8 +1,10 @@
 # How a run begins and ends: one at a time in a folder, and its last words.
 
 import csv
+import json
 import re
 import signal
+import textwrap
 import threading
 import time
 
@@ -39,10 +41,10 @@ def closing_words():
     """Return what a finished run ends with: how good, what to hand in, what to look at."""
     asked = workflow.dag_settings
     part = set(asked.targets) - {"all"} or asked.until or asked.omit_from
+    if IN_BUCKET and not part:
+        return f"results  {workflow.storage_settings.default_storage_prefix}/results/run-{RUN}/"
     if part or not Path("results/comparison.csv").exists():
-        return (
-            "done"  # what stands may be of another run; or the results lie in a bucket
-        )
+        return "done"  # what stands may be of another run
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # what is handed in: the best, or the one model or mean that the config names
@@ -58,7 +60,23 @@ def closing_words():
             100 * float(row[key]) for key in ("accuracy", "low", "high")
         )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
-    return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
+    words = [f"accuracy    {accuracy}", *test_words(row["model"])]
+    words += ["submission  results/submission.csv"] * bool(SHARDS["test"])
+    return "\n".join([*words, "page        results/report.html"])
+
+
+def test_words(model):
+    """Yield how good a model is on a test set that has labels."""
+    path = Path(f"results/models/{model}/metrics.json")
+    test = (
+        json.loads(path.read_text(encoding="utf-8"))["test"] if path.exists() else None
+    )
+    if test:
+        share, low, high = (
+            100 * number for number in (test["accuracy"], *test["accuracy_interval"])
+        )
+        apart = "" if test["agrees"] else ": more apart than chance explains"
+        yield f"test set    {share:.2f} % (95 % interval {low:.2f} to {high:.2f} %){apart}"
 
 
 def parting_words(logs):
@@ -88,7 +106,7 @@ def parting_words(logs):
     if failed:
         for stage in dict.fromkeys(stages):
             causes += last_words(stage)
-        causes = causes or list(words_of_slurm()) or list(dict.fromkeys(REFUSALS))
+        causes = causes or words_of_slurm() or list(dict.fromkeys(REFUSALS))
     if not causes and not failed:
         return "stopped: the same command goes on from the last finished block"
     return "\n".join(
@@ -115,18 +133,35 @@ def last_words(stage):
 
 
 def words_of_slurm():
-    """Yield why Slurm ended the jobs of this run that could not say it themselves: time, memory, the node."""
-    newest = {}
+    """Return why jobs of this run that could not say it themselves ended: refused, time, memory, the node."""
+    newest, causes = {}, {}
     logs = Path("results/logs/slurm").rglob("*.log")
     for path in sorted(logs, key=lambda path: path.stat().st_mtime):
         if path.stat().st_mtime >= STARTED:
             newest[path.parent] = path
     for path in newest.values():
         text = path.read_text(encoding="utf-8", errors="replace")
-        why = re.findall(r"slurmstepd\S*: error: (.*)", text) or [
-            "it ended without a word: killed, perhaps for want of memory, or its node is gone"
-        ]
-        yield f"{path}: {why[-1]}"
+        why = re.findall(r"slurmstepd\S*: error: (.*)", text)
+        if refused := words_of_snakemake(text):
+            causes[refused] = None  # many jobs may say the same
+        elif why:
+            causes[f"{path}: {why[-1]}"] = None
+        else:
+            causes[
+                f"{path}: it ended without a word: killed, perhaps for want of memory, or its node is gone"
+            ] = None
+    return list(causes)
+
+
+def words_of_snakemake(log):
+    """Return why Snakemake did not start a job's script, for example because the config is another by now."""
+    if "Error in rule" in log:
+        return ""
+    *before, said = re.split(
+        r"^ *\w+(?:Error|Exception)(?: in .*)?:\n", log, flags=re.MULTILINE
+    )
+    reason = re.split(r'^(?:\w+:$| *File ")', said, flags=re.MULTILINE)[0]
+    return textwrap.dedent(reason).strip() if before else ""
 
 
 def hear_refusals():

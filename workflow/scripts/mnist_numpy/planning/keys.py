@@ -16,13 +16,18 @@ from mnist_numpy.planning.graph import Job, Needs, stage
 FIGURES = ("learning", "augmentation", "weights", "confusion", "mistakes", "reliability", "comparison")
 
 
+# what decides how a table is read
+LOOKS = ("separator", "header", "label", "pixels", "shape", "order", "pixel_min", "pixel_max", "invert")
+
+
 class Context(NamedTuple):
     """What results depend on beside the config.
 
     Attributes
     ----------
     tables
-        The checksum of each table, by split and shard; of the sample submission under `sample`.
+        The checksum of each table, by split and shard; of files of labels under `train_labels` and
+        `test_labels`, of the sample submission under `sample`.
     code
         Returns the hash of the code that a rule can run.
     packages
@@ -59,14 +64,14 @@ class Results:
     @stage("normalize/{split}", shard="{shard}.parquet")
     def normalize(self, split: str, shard: str) -> Needs:
         """Normalize one table to Parquet."""
-        read = ("label", "classes") if split == "train" else ("id",)
-        options = subset(self.data, "pixels", "shape", "pixel_max", *read)
+        options = subset(self.data, *LOOKS, "labels" if split == "train" else "id")
+        options["label_file"] = self.context.tables[f"{split}_labels"].get(shard)
         return Needs(options, table=self.context.tables[split][shard])
 
     @stage("quality", quality="quality.json")
     def quality(self) -> Needs:
         """Describe the tables."""
-        return Needs(subset(self.data, "classes"), {"train": self.shards("train"), "test": self.shards("test")})
+        return Needs(subset(self.data, "labels"), {"train": self.shards("train"), "test": self.shards("test")})
 
     @stage("samples", samples="samples.svg")
     def samples(self) -> Needs:
@@ -76,7 +81,7 @@ class Results:
     @stage("split", folds="folds.parquet")
     def split(self) -> Needs:
         """Assign each training row to a fold."""
-        return Needs(self.folding, {"shards": self.shards("train")})
+        return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
     @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
     def train(self, model: str, fold: int, epoch: int) -> Needs:
@@ -90,21 +95,23 @@ class Results:
             start = self.continues_from(model, epoch, folder)
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
-        options = {"model": self.training_options(model, fold), **subset(self.data, "classes")}
+        options = {"model": self.training_options(model, fold), **subset(self.data, "labels")}
         return Needs(options, {"shards": self.shards("train"), "folds": self.split().outputs["folds"]}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
         """Export the weights of one member."""
         trained = {**self.training_options(model, fold), **subset(self.models[model], "epochs")}
-        options = {"model": trained, **subset(self.data, "shape", "pixel_max", "classes")}
-        return Needs(options, {"state": self.chain(model, fold)[-1].outputs["state"]})
+        state = self.chain(model, fold)[-1].outputs["state"]
+        return Needs(
+            {"model": trained, **subset(self.data, "labels")}, {"state": state, "shards": self.shards("train")}
+        )
 
-    @stage("evaluate/{model}", validation="validation.parquet", metrics="metrics.json")
+    @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
     def evaluate(self, model: str) -> Needs:
         """Predict the training rows out of fold, and score a model."""
         return Needs(
-            {**subset(self.models[model], "predict"), **subset(self.data, "classes")},
+            {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
             {
                 "weights": self.weights(model),
                 "shards": self.shards("train"),
@@ -125,9 +132,19 @@ class Results:
     def predict(self, model: str, shard: str) -> Needs:
         """Predict one shard of the test set with a model."""
         return Needs(
-            {**subset(self.models[model], "predict"), **subset(self.data, "classes")},
+            subset(self.models[model], "predict"),
             {"weights": self.weights(model), "shard": self.normalize("test", shard).outputs["shard"]},
         )
+
+    @stage("score/{model}", metrics="metrics.json")
+    def score(self, model: str) -> Needs:
+        """Add the accuracy on a labelled test set to a model's scores."""
+        inputs = {"evaluation": self.evaluate(model).outputs["metrics"]}
+        if model not in self.candidates:  # it predicts nothing
+            return Needs({}, inputs)
+        shards = self.context.tables["test"]
+        predictions = [self.predict(model, shard).outputs["predictions"] for shard in shards]
+        return Needs({}, {**inputs, "shards": self.shards("test"), "predictions": predictions})
 
     @stage("submission", submission="submission.csv")
     def submission(self) -> Needs:
@@ -149,7 +166,7 @@ class Results:
             {"models": list(self.models)},
             {
                 "histories": self.histories(),
-                "metrics": self.of_models("metrics"),
+                "evaluations": self.of_models("metrics"),
                 "validations": self.of_models("validation"),
                 "weights": self.first_members(),
                 "shards": self.shards("train"),
@@ -172,13 +189,14 @@ class Results:
             {"config": config, "candidates": self.candidates},
             {
                 "quality": self.quality().outputs["quality"],
-                "submission": self.submission().outputs["submission"],
+                "submission": self.submission().outputs["submission"] if tables["test"] else [],
+                "metrics": [self.score(model).outputs["metrics"] for model in self.models],
                 "train": self.shards("train"),
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
                 "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
                 "weights": [path for model in self.models for path in self.weights(model)],
-                **subset(self.figures().inputs, "histories", "metrics", "validations", "comparison"),
+                **subset(self.figures().inputs, "histories", "validations", "comparison"),
             },
         )
 

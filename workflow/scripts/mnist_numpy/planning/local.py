@@ -14,7 +14,7 @@ from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.keys import Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.software import Software
-from mnist_numpy.planning.tables import find_shards
+from mnist_numpy.planning.tables import find_shards, pair_labels
 
 DEFAULT = "config/config.yaml"
 
@@ -45,6 +45,9 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
     memory = Memory(Path(STORE) / "memory.json")
     software = Software(memory)
     shards = {split: find_shards(settings["data"][split], f"data.{split}") for split in ("train", "test")}
+    for split in ("train", "test"):
+        key = f"{split}_labels"
+        shards[key] = pair_labels(shards[split], settings["data"][key], f"data.{key}")
     sample = settings["data"]["sample_submission"]
     shards["sample"] = {"sample": sample} if sample else {}
     try:
