@@ -17,6 +17,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/view.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/run.smk"
 

@@ -44,7 +44,7 @@ def stored(path):
 
 
 def made_by_a_rule(path):
-    """Tell whether a rule of a bigger workflow makes a table: then its content is not known yet."""
+    """Tell whether a bigger workflow makes a table by a rule, so that its content is not known yet."""
     return any(rule.is_producer(str(place(path))) for rule in workflow.rules)
 
 
@@ -199,6 +199,35 @@ def inputs_of(rule):
 def made_of(rule):
     """Return the params function of a rule: what its result depends on, for the job to check and to record."""
     return lambda wildcards: planned(rule, wildcards).made_of
+
+
+# --- The tables of a job
+
+
+def files_of(wildcards):
+    """Return the table of a shard, and the file of its labels where they are in one of their own."""
+    split, shard = wildcards.split, wildcards.shard
+    files = {"table": SHARDS[split][shard], "labels": LABEL_FILES[split].get(shard)}
+    return {name: path for name, path in files.items() if path}
+
+
+def paths_of(wildcards):
+    return {name: str(place(path)) for name, path in files_of(wildcards).items()}
+
+
+def tables_of(wildcards):
+    """Return the inputs of normalize, with their dates left aside.
+
+    A file dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
+    that are older than an input.
+    """
+    planned("normalize", wildcards)
+    files = files_of(wildcards).items()
+    return {n: ancient(p) for n, p in files if IN_BUCKET or not dated_ahead(place(p))}
+
+
+def dated_ahead(path):
+    return path.exists() and path.stat().st_mtime > time.time()
 
 
 wildcard_constraints:

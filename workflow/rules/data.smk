@@ -1,32 +1,6 @@
 # The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
 
 
-def files_of(wildcards):
-    """Return the table of a shard, and the file of its labels where they are in one of their own."""
-    split, shard = wildcards.split, wildcards.shard
-    files = {"table": SHARDS[split][shard], "labels": LABEL_FILES[split].get(shard)}
-    return {name: path for name, path in files.items() if path}
-
-
-def paths_of(wildcards):
-    return {name: str(place(path)) for name, path in files_of(wildcards).items()}
-
-
-def tables_of(wildcards):
-    """Return the inputs of normalize, with their dates left aside.
-
-    A file dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
-    that are older than an input.
-    """
-    planned("normalize", wildcards)
-    files = files_of(wildcards).items()
-    return {n: ancient(p) for n, p in files if IN_BUCKET or not dated_ahead(place(p))}
-
-
-def dated_ahead(path):
-    return path.exists() and path.stat().st_mtime > time.time()
-
-
 rule normalize:
     input:
         unpack(tables_of),
