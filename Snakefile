@@ -1,6 +1,10 @@
 # From handwritten-digit CSVs to a scored, explained and submittable result.
 # Read on in workflow/rules: data, train, submit, report - the order in which the data flow.
 
+from snakemake.utils import min_version
+
+min_version("9.27.1")  # the version that all of this was tested with
+
 # `--configfile` replaces the default configuration, `--config` extends it
 if not workflow.overwrite_configfiles:
 
@@ -13,6 +17,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/view.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/run.smk"
 

@@ -18,11 +18,11 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from ann import ensemble, metrics, training  # noqa: E402
 from ann.straighten import straighten_for_each  # noqa: E402
-from settings import member_options, read_settings  # noqa: E402
+from mnist_numpy.planning.config import member_options, read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
 TRAINED_ON = 28_000

@@ -27,7 +27,7 @@ from matplotlib.ticker import LogLocator
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import evaluate  # noqa: E402
 import normalize  # noqa: E402
@@ -37,7 +37,8 @@ import split  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
 from ann import augment, ingest, network, state  # noqa: E402
-from settings import read_settings  # noqa: E402
+from ann.layout import look  # noqa: E402
+from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "block": 1}}}, [])
 MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)
@@ -60,7 +61,7 @@ class Figures(NamedTuple):
 
 def make_table(path: Path, rows: int) -> None:
     """Write a CSV of the first real rows, and distortions of all of them until there are enough."""
-    layout = ingest.Layout("pixel", 784, 255, "label", 10)
+    layout, _ = look(ROOT / "data" / "train.csv.zip", {}, True)
     batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
     images = np.concatenate([batch.images for batch in batches])
     labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
@@ -84,8 +85,7 @@ def make_table(path: Path, rows: int) -> None:
 def run_normalize(folder: Path) -> None:
     """CSV -> validated Parquet."""
     pa.set_cpu_count(THREADS)
-    options = {key: SETTINGS["data"][key] for key in ("pixels", "shape", "pixel_max", "label", "classes")}
-    normalize.normalize(folder / "table.csv", folder / "shard.parquet", options, True, lambda text: None)
+    normalize.normalize(folder / "table.csv", folder / "shard.parquet", SETTINGS["data"], True, lambda text: None)
 
 
 def run_pandas(folder: Path) -> None:
@@ -103,7 +103,7 @@ def run_pyarrow(folder: Path) -> None:
 
 def run_quality(folder: Path) -> None:
     """Shards -> figures of the data."""
-    quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json", 10)
+    quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json")
 
 
 def run_split(folder: Path) -> None:
@@ -120,7 +120,7 @@ def run_train(folder: Path) -> None:
         output=(folder / "epoch-0001.npz", folder / "epoch-0001.csv"),
         block=train.Block("mlp", 0, 1, 1),
         options=MODEL,
-        classes=10,
+        labels="auto",
         threads=1,
         say=lambda text: None,
     )
@@ -130,15 +130,16 @@ def run_predict(folder: Path) -> None:
     """One member, every row."""
     vector = state.read_state(folder / "epoch-0001.npz").vectors["parameters"]
     tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
-    state.write_weights(folder / "weights.npz", tensors, {"model": MODEL})
-    options = {"predict": MODEL["predict"], "classes": 10}
+    about = {"model": MODEL, "labels": list(range(10)), "shape": list(SHAPE), "trained": []}
+    state.write_weights(folder / "weights.npz", tensors, about)
+    options = {"predict": MODEL["predict"], "labels": "auto"}
     with threadpool_limits(1):
         predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)
 
 
 def run_evaluate(folder: Path) -> None:
     """Score four members, here the same one four times."""
-    options = {"predict": MODEL["predict"], "classes": 10}
+    options = {"predict": MODEL["predict"], "labels": "auto"}
     weights, shards, folds = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], folder / "folds.parquet"
     with threadpool_limits(1):
         evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", options)

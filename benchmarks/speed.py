@@ -19,11 +19,12 @@ import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "workflow" / "rules")]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import contenders  # noqa: E402
 from ann import augment, ingest, training  # noqa: E402
-from settings import read_settings  # noqa: E402
+from ann.layout import look  # noqa: E402
+from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 BATCHES, RATES = (128, 256, 512), (0.001, 0.002, 0.003, 0.005)
 GOAL = 0.99457  # the notebook's training accuracy after 2,000 iterations
@@ -37,7 +38,7 @@ def model_options(**changes: Any) -> dict[str, Any]:
 
 def load_rows() -> training.Rows:
     """Read the repository's training rows."""
-    layout = ingest.Layout("pixel", 784, 255, "label", 10)
+    layout, _ = look(ROOT / "data" / "train.csv.zip", {}, True)
     batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
     labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
     return training.Rows(np.concatenate([batch.images for batch in batches]), labels, 255)

@@ -82,7 +82,9 @@ class Workspace:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def snakemake(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, check: bool = True, cores: int = 2, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the real command; its output is in `stdout`, both streams together."""
         result = subprocess.run(
             [str(BIN / "snakemake"), *NAMED, "--cores", str(cores), *arguments],
@@ -90,8 +92,8 @@ class Workspace:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
-            timeout=300,
+            env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **environment},
+            timeout=900,  # the machine may be busy
         )
         assert not check or result.returncode == 0, result.stdout
         return result
@@ -119,8 +121,8 @@ class Workspace:
         return (self.path / name).read_bytes()
 
     def copy(self, folder: Path) -> "Workspace":
-        """Copy everything to another folder, times and Snakemake's record included."""
-        shutil.copytree(self.path, folder)
+        """Copy everything to another folder, times, links and Snakemake's record included."""
+        subprocess.run(["cp", "-a", self.path, folder], check=True)
         return Workspace(folder)
 
 

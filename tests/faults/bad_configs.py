@@ -9,9 +9,9 @@ from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "rules"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
-from settings import read_settings
+from mnist_numpy.planning.config import read_settings
 from snakemake.exceptions import WorkflowError
 
 HERE = Path(__file__).parent

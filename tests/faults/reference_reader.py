@@ -53,15 +53,28 @@ def number(cell: bytes, most: int) -> int:
     return value
 
 
+def label(cell: bytes, most: int) -> int:
+    """Return the whole number in a cell, which may be written with a point."""
+    text = cell.decode("utf-8", "replace").strip()
+    if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", text, re.ASCII):
+        raise RefusedError(f"{cell!r} is no number")
+    value = float(text)
+    if not (value.is_integer() and 0 <= value <= most):
+        raise RefusedError(f"{cell!r} is not a whole number from 0 to {most}")
+    return int(value)
+
+
 def read(content: bytes, pixels: int, classes: int, longest: int) -> tuple[list[int], list[list[int]]]:
     """Return labels and images of a table with the columns label, pixel0, pixel1, …"""
     lines = records(content.removeprefix(b"\xef\xbb\xbf"))
     if len(lines) < 2 or any(length > longest for _, length in lines):
         raise RefusedError("no rows, or a row too long")
-    header, rows = lines[0][0], [cells for cells, _ in lines[1:]]
+    header, rows = [name.strip() for name in lines[0][0]], [cells for cells, _ in lines[1:]]
+    header[0] = header[0].removeprefix(b"#").strip()
+    header = [re.sub(rb"^pixel0*([0-9]+)$", rb"pixel\1", name) for name in header]
     first = 0 if b"pixel0" in header else 1
     names = [b"label", *(b"pixel%d" % i for i in range(first, first + pixels))]
-    if any(header.count(name) != 1 for name in names) or len(set(header)) < len(header):
+    if any(header.count(name) != 1 for name in names):
         raise RefusedError("columns missing or doubled")
     if header[0].lstrip().startswith(b"<") or any(re.search(rb"[\0\r\n]", name) for name in header):
         raise RefusedError("not the header of a table")
@@ -74,5 +87,5 @@ def read(content: bytes, pixels: int, classes: int, longest: int) -> tuple[list[
     if any(len(cells) != len(header) for cells in rows):
         raise RefusedError("ragged rows")
     places = [header.index(name) for name in names]
-    labels = [number(cells[places[0]], classes - 1) for cells in rows]
+    labels = [label(cells[places[0]], classes - 1) for cells in rows]
     return labels, [[number(cells[place], 255) for place in places[1:]] for cells in rows]

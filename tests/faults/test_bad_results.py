@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ann import InputError, dataset, state, tables
+from runs import results, stored, untrue
 
 READERS = {
     "data/train/train.parquet": lambda path: (dataset.read_shards([path]), list(dataset.iterate_images(path))),
@@ -20,7 +21,8 @@ READERS = {
     "models/mlp/fold-0/epoch-0004.npz": state.read_state,
     "models/mlp/fold-0/weights.npz": state.read_weights,
     "models/mlp/fold-0/epoch-0004.csv": lambda path: tables.read_csv(path, ["epoch", "train_loss"]),
-    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation"]),
+    "models/mlp/evaluation.json": lambda path: tables.read_json(path, ["train", "validation"]),
+    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation", "test"]),
     "comparison.csv": tables.read_comparison,
 }
 BINARY = [name for name in READERS if not name.endswith(("csv", "json"))]
@@ -117,19 +119,20 @@ CAUGHT = {
     "data/train/train.parquet": "results/models/mlp/fold-0/epoch-0002.npz",
     "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
     "models/mlp/fold-1/weights.npz": "results/models/mlp/metrics.json",
-    "models/mlp/metrics.json": "results/figures/confusion.svg",
+    "models/mlp/evaluation.json": "results/figures/confusion.svg",
 }
 
 
 def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilable):
     for name, target in CAUGHT.items():
-        path = spoilable.path / "results" / name
+        name, target = stored(spoilable, f"results/{name}"), stored(spoilable, target)
+        path = spoilable.path / name
         good = path.read_bytes()
         path.write_bytes(good[: len(good) // 2] if name.endswith(("parquet", "npz")) else good[:5])
         target_before = spoilable.read(target)
         failed = spoilable.snakemake(target, "--forcerun", target, check=False)
         assert failed.returncode != 0
-        assert f"results/{name}: " in failed.stdout
+        assert f"{name}: " in failed.stdout
         assert "delete it and run again to remake it" in failed.stdout.split("Error in rule")[-1]
         assert "Traceback" not in failed.stdout
         path.unlink()
@@ -137,16 +140,25 @@ def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilabl
         remade = path.read_bytes()
         assert remade == good or name.endswith("csv")
         assert spoilable.read(target) == target_before
+    spoilable.snakemake()
+    assert not untrue(spoilable)
 
 
 def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable):
-    folder = spoilable.path / "results/models/mlp"
-    begun = state.read_state(folder / "fold-0/epoch-0002.npz")
+    before = results(spoilable)
+    spoilt = stored(spoilable, "results/models/mlp/fold-0/epoch-0002.npz")
+    begun = state.read_state(spoilable.path / spoilt)
     begun.about["options"]["learning_rate"] = 0.5
-    state.write_state(folder / "fold-0/epoch-0002.npz", begun)
+    state.write_state(spoilable.path / spoilt, begun)
+    for name in (
+        "results/models/mlp/fold-0/epoch-0004.npz",
+        stored(spoilable, "results/models/mlp/fold-0/epoch-0004.npz"),
+    ):
+        (spoilable.path / name).unlink()
     failed = spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz", check=False)
     assert failed.returncode != 0
-    assert "epoch-0002.npz: trained with other options; delete it and run again to remake it" in failed.stdout
-    (folder / "fold-0/epoch-0002.npz").unlink()
-    shutil.rmtree(folder / "fold-1")
+    assert f"{spoilt}: trained with other options; delete it and run again to remake it" in failed.stdout
+    (spoilable.path / spoilt).unlink()
+    shutil.rmtree(spoilable.path / "results/models/mlp/fold-1")
     spoilable.snakemake()
+    assert results(spoilable) == before

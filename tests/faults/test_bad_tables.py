@@ -55,6 +55,22 @@ def padded(row):
         "a column of text with line breaks, commas and broken UTF-8": bad_tables.text(
             [[*bad_tables.HEADER, "note"], *([*row, '"a,\n""b"""\''] for row in bad_tables.GOOD[1:])]
         ).replace(b"'", b"\xff"),
+        "semicolons": bad_tables.text(bad_tables.GOOD, ";"),
+        "tabs": bad_tables.text(bad_tables.GOOD, "\t"),
+        "blanks": bad_tables.text(bad_tables.GOOD, "   ").replace(b"\n", b" \n  "),
+        "a header of numpy's": b"# " + GOOD,
+        "no header": GOOD.partition(b"\n")[2],
+        "other names": GOOD.replace(b"pixel", b"x_000").replace(b"label", b"digit"),
+        "labels with a point": bad_tables.text(
+            [bad_tables.HEADER, *([f"{row[0]}.0", *row[1:]] for row in bad_tables.GOOD[1:])]
+        ),
+        "pixels with a point": bad_tables.text(
+            [bad_tables.HEADER, *([row[0], *(f"{cell}.0" for cell in row[1:])] for row in bad_tables.GOOD[1:])]
+        ),
+        "an index, and empty columns": bad_tables.text(
+            [["" if number == 0 else str(number), *row, "", ""] for number, row in enumerate(bad_tables.GOOD)]
+        ),
+        "a zip from a Mac": bad_tables.zipped(**{"train.csv": GOOD, "__MACOSX/._train.csv": b"x", ".DS_Store": b"y"}),
         "gz": gzip.compress(GOOD),
         "gz in two parts": gzip.compress(GOOD[:90]) + gzip.compress(GOOD[90:]),
         "bz2": bz2.compress(GOOD),

@@ -15,13 +15,21 @@ import numpy as np
 import pytest
 import reference_reader
 from ann import InputError, ingest
+from ann.layout import look
 from ann.wrapping import WRAPPINGS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0")) / 7  # there are seven searches
 BLOCK = 512  # small, so that rows lie across the ends of blocks
-LAYOUT = ingest.Layout("pixel", 4, 255, "label", 10)
+KEYS = {
+    "shape": [2, 2],
+    "labels": list(range(10)),
+    "label": "label",
+    "pixels": "pixel",
+    "header": True,
+    "separator": ",",
+}
 GOOD = bad_tables.text(bad_tables.GOOD)
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 LONG = settings(QUICK, max_examples=10**9, phases=[Phase.generate], derandomize=False)
@@ -65,7 +73,8 @@ def damaged(draw, content=GOOD):
 def outcome(path):
     """Return labels and images, or None where the table is refused; any other end is a failure."""
     try:
-        batches = list(ingest.read_batches(path, LAYOUT))
+        layout = look(path, KEYS, True)[0]._replace(decimals=False)
+        batches = list(ingest.read_batches(path, layout))
     except InputError as refusal:
         said = str(refusal)
         return None if said.startswith(f"{path}: ") and len(said) < 1500 else said

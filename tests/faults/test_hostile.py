@@ -24,7 +24,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from ann import InputError
 from normalize import normalize
-options = {"pixels": "pixel", "shape": [2, 2], "pixel_max": 255, "label": "label", "classes": 10, "id": None}
+options = {"shape": [2, 2]}
 try:
     normalize(Path("bomb.zip"), Path("shard.parquet"), options, True, print)
 except InputError as error:

@@ -11,8 +11,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import SMALL_CONFIG
-from runs import result_files, results, scripts_of, start
+from conftest import BIN, SMALL_CONFIG
+from runs import result_files, results, scripts_of, start, untrue
 
 KILLS = int(os.environ.get("KILLS", "3"))
 MODEL = SMALL_CONFIG["models"]["mlp"]
@@ -66,6 +66,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     assert kills >= KILLS
     assert len(interrupted) >= min(KILLS // 2, 8), interrupted
     assert results(disturbed) == results(undisturbed)
+    assert not untrue(disturbed)
     assert not list((disturbed.path / "results").rglob("*.part"))
     assert "Nothing to be done" in disturbed.plan().stdout
 
@@ -108,3 +109,30 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, 
     workspace.configure(CONFIG)
     last = start(workspace, "ARGS=results/data/quality.json", out=tmp_path / "last.txt")
     assert last.wait(WAIT) == 0, (tmp_path / "last.txt").read_text()
+
+
+def test_a_lock_that_may_not_be_written_is_told_in_one_sentence(tmp_path, furnish):
+    """Run as root without the right to pass over modes, so that a file of another user is really closed to it."""
+    workspace = furnish("foreign", CONFIG)
+    lock = workspace.path / ".lock"
+    lock.touch()
+    command = ["make", "run", "CORES=2"]
+    if os.geteuid() == 0:
+        os.chown(lock, 65534, 65534)
+        command = ["setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override", *command]
+    else:
+        lock.chmod(0o444)
+    refused = subprocess.run(command, cwd=workspace.path, capture_output=True, text=True, timeout=WAIT)
+    assert refused.returncode != 0
+    [said] = [line for line in refused.stderr.splitlines() if not line.startswith("make: ***")]
+    assert said == (
+        f"make run: {lock}: Permission denied; a run must be able to write this file: "
+        "make it writable, or run in your own copy of the folder"
+    )
+    plain = subprocess.run(
+        [*command[: command.index("make")], BIN / "snakemake", "--cores", "1", "results/data/quality.json"],
+        **{"cwd": workspace.path, "capture_output": True, "text": True, "timeout": WAIT},
+    )
+    assert plain.returncode != 0
+    assert f"{lock}: Permission denied" in plain.stdout + plain.stderr
+    assert "Traceback" not in plain.stdout + plain.stderr

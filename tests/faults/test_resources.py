@@ -9,7 +9,8 @@ import resource
 import subprocess
 import sys
 
-from runs import BIN, result_files
+import pytest
+from runs import BIN, result_files, stored
 
 STAGES = {
     "normalize": "results/data/test/test.parquet",
@@ -56,6 +57,7 @@ def test_a_full_disk_is_told_and_the_run_completes_once_there_is_room(spoilable)
         subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
         for name in STAGES.values():
             before = spoilable.read(name)
+            (spoilable.path / stored(spoilable, name)).unlink()
             (spoilable.path / name).unlink()
             take_all_room(results / "filler")
             failed = spoilable.snakemake(name, check=False)
@@ -77,7 +79,8 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from job import job, replacing
+from job import job
+from mnist_numpy.files.atomic import replacing
 with job("export", Path("log")), replacing(Path("result")) as part:
     os.symlink("/dev/full", part)
     part.write_text("x" * 100_000)
@@ -112,9 +115,24 @@ def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
             for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
                 os.chmod(folder, 0o755)
     assert failed.returncode != 0
-    assert "Write-protected output files for rule compare" in failed.stdout, failed.stdout  # Snakemake's own words
+    assert "Write-protected output files for rule publish" in failed.stdout, failed.stdout  # Snakemake's own words
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
     spoilable.snakemake("results/comparison.csv", "--force")
+
+
+def test_a_plan_that_cannot_be_noted_in_the_results_folder_is_told(spoilable):
+    results = spoilable.path / "results"
+    (spoilable.path / "results" / "comparison.csv").unlink()
+    if not (mount(results, "--bind", str(results)) and mount(results, "-o", "remount,bind,ro")):
+        pytest.skip("this test needs a mount")
+    try:
+        failed = spoilable.plan(check=False)
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
+    assert failed.returncode != 0
+    assert "results: Read-only file system; make it writable" in failed.stdout, failed.stdout
+    assert "Traceback" not in failed.stdout
+    spoilable.snakemake()
 
 
 def test_want_of_memory_is_told(spoilable):

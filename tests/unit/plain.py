@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from settings import read_settings
+from mnist_numpy.planning.config import read_settings
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import compare
 import numpy as np
 import pandas as pd
 import plain
+import pyarrow as pa
 import pytest
 import split
 import submission
@@ -62,7 +63,7 @@ def scored(label: list[int], right: list[bool], confidence: float) -> tables.Val
     probabilities = np.full((len(label), 3), (1 - confidence) / 2)
     probabilities[np.arange(len(label)), predicted] = confidence
     fold = np.zeros(len(label), np.int16)
-    return tables.Validation(np.array(label, np.uint8), predicted, probabilities, fold)
+    return tables.Validation(np.array(label, np.int32), predicted, probabilities, fold, [0, 1, 2])
 
 
 def test_models_are_ranked_by_accuracy_then_loss_then_name():
@@ -90,7 +91,7 @@ def test_models_are_ranked_by_accuracy_then_loss_then_name():
 
 
 def test_without_folds_the_figures_are_empty():
-    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0))
+    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0), [0, 1, 2])
     table = compare.rank({"b": nothing, "a": nothing}, {"a": 1, "b": 2})
     assert table.model.tolist() == ["a", "b"]
     assert table.drop(columns=["model", "parameters"]).isna().all(axis=None)
@@ -99,11 +100,14 @@ def test_without_folds_the_figures_are_empty():
 # --- Submission -----------------------------------------------------------------------------------
 
 
+LABELS = list(range(10))
+
+
 def predictions(path: Path, ids: list[int], likely: list[int], confidence: float = 0.7) -> Path:
     probabilities = np.full((len(ids), 10), (1 - confidence) / 9)
     probabilities[np.arange(len(ids)), likely] = confidence
-    with tables.prediction_writer(path, 10) as writer:
-        tables.write_predictions(writer, np.array(ids), probabilities)
+    with tables.prediction_writer(path, LABELS, pa.array(ids).type) as writer:
+        tables.write_predictions(writer, np.array(ids), probabilities, LABELS)
     return path
 
 

@@ -4,13 +4,13 @@ import gzip
 import zipfile
 from pathlib import Path
 
-import estimates
 import numpy as np
 import pytest
 import train
 from ann import dataset
 from conftest import write_csv
-from settings import read_settings
+from mnist_numpy.planning import estimates
+from mnist_numpy.planning.config import read_settings
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_training_asks_for_more_time_for_more_epochs_and_for_distortion():
 
 def test_training_says_how_much_memory_it_needs_and_when_it_was_given_less(tmp_path):
     labels, images = np.zeros(600, np.uint8), np.zeros((600, 4), np.uint8)
-    dataset.write_shard(tmp_path / "a.parquet", [(None, labels, images)] * 2, (2, 2), 255, True)
+    dataset.write_shard(tmp_path / "a.parquet", [(None, labels, images)] * 2, (2, 2), 255)
     shards = [tmp_path / "a.parquet"] * 2
     # 200 MB of libraries, 10 MB however few rows there are, and 1 MB a row
     assert train.memory_sentence(shards, (210_000_000, 1_000_000), 2610) == (

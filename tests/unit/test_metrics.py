@@ -43,7 +43,7 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
 
 def test_summary_counts_what_a_loop_counts(predictions):
     probabilities, labels = predictions
-    found = metrics.summary(probabilities, labels)
+    found = metrics.summary(probabilities, labels, range(5))
     predicted = [max(range(5), key=lambda k: p[k]) for p in probabilities]
     pairs = list(zip(labels.tolist(), predicted, strict=True))
     assert found["rows"] == 300
@@ -85,7 +85,7 @@ def test_certain_and_right_is_perfectly_calibrated_and_certain_and_wrong_not_at_
 def test_members_rows_are_counted_once_in_the_interval(predictions):
     probabilities, labels = predictions
     doubled = np.concatenate([probabilities, probabilities]), np.concatenate([labels, labels])
-    found = metrics.summary(*doubled, distinct_rows=300)
+    found = metrics.summary(*doubled, range(5), distinct_rows=300)
     once = metrics.summary(probabilities, labels)
     assert found["rows"] == 300
     assert found["accuracy_interval"] == once["accuracy_interval"]

@@ -21,7 +21,7 @@ def shard(path: Path, first: int, last: int, step: int = 90, ids: bool = False, 
         )
         for i in range(first, last, step)
     ]
-    assert dataset.write_shard(path, batches, (28, 28), 255, labelled) == last - first
+    assert dataset.write_shard(path, batches, (28, 28), 255)[0] == last - first
     return path
 
 
@@ -31,7 +31,7 @@ def test_shards_come_back_in_order_with_their_names_and_own_numbering(tmp_path):
     assert data.shards == ["b", "a"]
     assert np.array_equal(data.images, images[:300])
     assert np.array_equal(data.label, labels[:300])
-    assert data.images.dtype == data.label.dtype == np.uint8
+    assert (data.images.dtype, data.label.dtype, data.labels) == (np.uint8, np.int32, list(range(10)))
     assert data.id.tolist() == [*range(1, 201), *range(1, 101)]
     assert data.shard.tolist() == [0] * 200 + [1] * 100
     assert (data.shape, data.pixel_max) == ((28, 28), 255)
@@ -50,7 +50,7 @@ def test_row_groups_come_back_one_by_one(tmp_path):
 
 def test_any_arrow_reader_sees_the_images_shape(tmp_path):
     path = tmp_path / "some.parquet"
-    dataset.write_shard(path, [(None, None, np.arange(12, dtype=np.uint8).reshape(2, 6))], (2, 3), 11, False)
+    dataset.write_shard(path, [(None, None, np.arange(12, dtype=np.uint8).reshape(2, 6))], (2, 3), 11)
     table = pq.read_table(path)
     assert table["image"].combine_chunks().to_numpy_ndarray().tolist() == [
         [[0, 1, 2], [3, 4, 5]],
@@ -63,13 +63,6 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     assert shard(tmp_path / "a.parquet", 0, 99).read_bytes() == shard(tmp_path / "b.parquet", 0, 99).read_bytes()
 
 
-def test_pixels_are_handed_out_as_shares_of_pixel_max():
-    scaled = dataset.scale(np.array([[0, 4, 16]], np.uint8), 16)
-    assert scaled.dtype == np.float32
-    assert scaled.tolist() == [[0, 0.25, 1]]
-    assert dataset.scale(np.array([1], np.uint8), 3, np.float64)[0] == 1 / 3
-
-
 def test_shards_that_differ_are_refused(tmp_path):
     first = shard(tmp_path / "first.parquet", 0, 10)
     pixels = np.zeros((2, 784), np.uint8)
@@ -80,8 +73,8 @@ def test_shards_that_differ_are_refused(tmp_path):
         ("columns", (28, 28), 255, False),
     ):
         other = tmp_path / f"{name}.parquet"
-        dataset.write_shard(other, [(None, labels if labelled else None, pixels)], shape, pixel_max, labelled)
-        with pytest.raises(InputError, match=rf"{name}\.parquet: .*differ from those of .*first\.parquet"):
+        dataset.write_shard(other, [(None, labels if labelled else None, pixels)], shape, pixel_max)
+        with pytest.raises(InputError, match=rf"read in two ways: first: .*; {name}: .*set the keys of data"):
             dataset.read_shards([first, other])
 
 
@@ -207,14 +200,15 @@ def test_no_predictions_come_back_as_none(data, tmp_path):
 def test_test_predictions_come_back_over_all_row_groups(tmp_path):
     path = tmp_path / "test.parquet"
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 25)
-    ids = np.arange(25) * 7
-    with tables.prediction_writer(path, 4) as writer:
+    ids, labels = np.arange(25) * 7, ["ka", "kha", "7", ""]
+    with tables.prediction_writer(path, labels, pa.int64()) as writer:
         for part in (slice(0, 20), slice(20, 25)):
-            tables.write_predictions(writer, ids[part], probabilities[part])
+            tables.write_predictions(writer, ids[part], probabilities[part], labels)
     found_ids, found = tables.read_predictions(path)
     assert np.array_equal(found_ids, ids)
     assert np.array_equal(found, probabilities.astype(np.float32))
-    assert pq.read_table(path)["label"].to_pylist() == probabilities.argmax(axis=1).tolist()
+    assert pq.read_table(path)["label"].to_pylist() == [labels[number] for number in probabilities.argmax(axis=1)]
+    assert tables.predicted_labels(path) == labels
 
 
 def test_a_table_without_a_column_is_told(tmp_path):

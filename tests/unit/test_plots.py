@@ -47,7 +47,7 @@ def test_the_reliability_figure_leaves_empty_bins_out():
 
 def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_the_true_class():
     matrix = np.array([[90, 10, 0], [0, 50, 0], [0, 0, 0]])
-    axis = plots.confusion(matrix, "some rows").axes[0]
+    axis = plots.confusion(matrix, range(len(matrix)), "some rows").axes[0]
     shown = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axis.texts}
     assert shown == {(0, 0): "90", (0, 1): "10", (1, 1): "50"}
     assert axis.images[0].get_array().tolist() == [[0, 0.1, 0], [0, 0, 0], [0, 0, 0]]

@@ -13,6 +13,7 @@ import quality
 import split
 import train
 from ann import InputError, dataset, ensemble, network, state, tables, training
+from mnist_numpy.files.atomic import replacing
 
 # --- From training to figures ---------------------------------------------------------------------
 
@@ -20,14 +21,14 @@ from ann import InputError, dataset, ensemble, network, state, tables, training
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     images, labels = plain.digits(120)
-    dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255, True)
+    dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255)
     return tmp_path / "train.parquet"
 
 
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}})
+    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}, "trained": []})
     return network.as_layers(tensors)
 
 
@@ -37,7 +38,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
-    options = {"predict": {"views": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0}, "classes": 10}
+    options = {"predict": {"views": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
     found = tables.read_validation(outputs[0])
@@ -59,7 +60,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
 def test_without_folds_nothing_is_validated(shard, tmp_path):
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
     member(tmp_path / "0.npz", 0)
-    options = {"predict": {"views": 1}, "classes": 10}
+    options = {"predict": {"views": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate([tmp_path / "0.npz"], [shard], tmp_path / "folds.parquet", *outputs, options)
     content = json.loads(outputs[1].read_text())
@@ -115,26 +116,28 @@ def test_progress_lines_align_and_tell_hours():
     assert train.progress_line(row, block, 7205) == wanted
 
 
-def test_averaged_weights_are_exported_where_there_are_any(tmp_path):
+def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
     for average in (0.0, 0.9):
         trainer, _, _ = trained(average=average)
         state.write_state(tmp_path / "state.npz", trainer.state())
-        options = {"model": trainer.options, "shape": [28, 28], "pixel_max": 255, "classes": 10}
-        export.export(tmp_path / "state.npz", tmp_path / "weights.npz", options)
+        options = {"model": trainer.options, "labels": "auto"}
+        export.export(tmp_path / "state.npz", [shard], tmp_path / "weights.npz", options)
         tensors, about = state.read_weights(tmp_path / "weights.npz")
         wanted = trainer.state().vectors["average" if average else "parameters"]
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
-        assert about["versions"]["numpy"] == np.__version__
+        assert about["trained"][0]["numpy"] == np.__version__
 
 
 def test_quality_counts_what_is_in_the_images(tmp_path):
     images = np.array([[0, 0, 0, 0], [9, 0, 3, 1], [9, 0, 3, 1], [2, 0, 0, 1]], np.uint8)
     labels = np.array([0, 1, 1, 3], np.uint8)
     batches = [(None, labels[:1], images[:1]), (None, labels[1:], images[1:])]
-    dataset.write_shard(tmp_path / "train.parquet", batches, (2, 2), 9, True)
-    dataset.write_shard(tmp_path / "test.parquet", [(None, None, images[2:])], (2, 2), 9, False)
-    quality.quality([tmp_path / "train.parquet"], [tmp_path / "test.parquet"], tmp_path / "quality.json", 5)
+    dataset.write_shard(tmp_path / "train.parquet", batches, (2, 2), 9)
+    dataset.write_shard(tmp_path / "test.parquet", [(None, None, images[2:])], (2, 2), 9)
+    quality.quality(
+        [tmp_path / "train.parquet"], [tmp_path / "test.parquet"], tmp_path / "quality.json", [0, 1, 2, 3, 4]
+    )
     content = json.loads((tmp_path / "quality.json").read_text())
     assert content["identical_in_train_and_test"] == 2
     found = content["train"]
@@ -151,11 +154,11 @@ def test_quality_counts_what_is_in_the_images(tmp_path):
 def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), job.replacing(path) as part:
+    with pytest.raises(FileNotFoundError), replacing(path) as part:
         (part.write_text("half"), (tmp_path / "no such file").read_text())
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "old"
-    with job.replacing(path) as part:
+    with replacing(path) as part:
         part.write_text("new")
         assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
@@ -171,12 +174,12 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), job.job("split", tmp_path / "log"):
+    with pytest.raises(SystemExit), job.reporting("split", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), job.job("split", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), job.reporting("split", tmp_path / "log"):
         raise ZeroDivisionError

@@ -14,7 +14,8 @@ def some_state(size: int = 40) -> state.State:
     generator = np.random.default_rng(6)
     vectors = {"parameters": generator.normal(size=size).astype(np.float32), "mean_square": generator.normal(size=3)}
     generator.integers(2**31, dtype=np.uint32)  # half a word of the generator is kept back
-    return state.State(7, 91, vectors, generator, {"sizes": [2, 3], "options": {"name": "é", "rate": 0.1}})
+    about = {"sizes": [2, 3], "options": {"name": "é", "rate": 0.1}, "trained": [{"epochs": [1, 7], "threads": 1}]}
+    return state.State(7, 91, vectors, generator, about)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_a_state_comes_back_as_it_went(file):
 
 def test_weights_come_back_and_open_without_pickle(tmp_path):
     path = tmp_path / "weights.npz"
-    given = {"shape": [1, 2], "model": {"deskew": True, "spread": None}}
+    given = {"shape": [1, 2], "model": {"deskew": True, "spread": None}, "trained": []}
     state.write_weights(path, TENSORS, given)
     tensors, about = state.read_weights(path)
     assert about == given
@@ -123,6 +124,19 @@ def test_other_files_are_refused(read, tmp_path):
         assert "\n" not in str(told.value), name
     with pytest.raises(InputError, match=r"missing\.npz"):
         read(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("kind", ["state", "weights"])
+def test_those_of_an_earlier_version_that_do_not_say_what_trained_them_are_refused(kind, tmp_path):
+    path = tmp_path / "earlier.npz"
+    if kind == "state":
+        earlier = some_state()
+        del earlier.about["trained"]
+        state.write_state(path, earlier)
+    else:
+        state.write_weights(path, TENSORS, {"model": {"deskew": True, "spread": None}})
+    with pytest.raises(InputError, match=r"earlier\.npz: not .*trained.*delete it and run again"):
+        (state.read_state if kind == "state" else state.read_weights)(path)
 
 
 def test_a_state_is_no_weights_and_weights_are_no_state(file, tmp_path):

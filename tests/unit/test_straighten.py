@@ -17,6 +17,7 @@ IMAGES, LABELS = plain.digits(600)
 UPRIGHT: dict[str, Any] = {"deskew": True, "spread": None}
 EVEN: dict[str, Any] = {"deskew": True, "spread": [5.6, 4.5]}
 AS_GIVEN: dict[str, Any] = {"deskew": False, "spread": None}
+OF_DATA = {"labels": list(range(10)), "shape": [28, 28]}
 
 
 def slant(image: np.ndarray) -> tuple[float, float]:
@@ -94,7 +95,7 @@ def test_it_may_be_done_in_place():
 
 
 def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_path):
-    dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255, True)
+    dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     data = dataset.read_shards([tmp_path / "train.parquet"])
     fold = split.stratify(LABELS, 3, 0)
     tables.write_folds(tmp_path / "folds.parquet", data, fold)
@@ -103,9 +104,9 @@ def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_pa
         sizes = [784, 10]
         tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
         weights.append(tmp_path / f"{number}.npz")
-        state.write_weights(weights[-1], tensors, {"model": posture})
+        state.write_weights(weights[-1], tensors, {"model": posture, **OF_DATA, "trained": []})
         alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
-    choice = {"predict": {"views": 1}, "classes": 10}
+    choice = {"predict": {"views": 1}, "labels": "auto"}
     predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
     assert np.allclose(tables.read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
@@ -121,18 +122,18 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
     for name, images, posture in (("given", IMAGES, straightens), ("straight", straight, AS_GIVEN)):
         folder = tmp_path / name
         folder.mkdir()
-        dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255, True)
-        dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255, False)
+        dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255)
+        dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
         fold = split.stratify(LABELS, 2, 0)
         tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
         options = plain.model_options(hidden=[8], **posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-        train.train(shards, folds, None, files, train.Block("mlp", 0, 1, 1), options, 10, 1, print)
+        train.train(shards, folds, None, files, train.Block("mlp", 0, 1, 1), options, "auto", 1, print)
         vector = state.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
-        state.write_weights(folder / "weights.npz", tensors, {"model": posture})
-        choice = {"predict": {"views": 1}, "classes": 10}
+        state.write_weights(folder / "weights.npz", tensors, {"model": posture, **OF_DATA, "trained": []})
+        choice = {"predict": {"views": 1}, "labels": "auto"}
         weights = [folder / "weights.npz"] * 2
         evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", choice)
         predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)

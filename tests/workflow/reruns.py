@@ -4,6 +4,8 @@ import copy
 import csv
 import os
 import re
+import shutil
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -42,17 +44,24 @@ BLOCKS = {"adam": ["0002", "0004"], "norm_rms": ["0002"], "sgd": ["0002"]}
 
 
 def planned_jobs(output: str) -> set[str]:
-    """Return the jobs that `snakemake -n` lists, such as `train adam 0 0002`; `all`, which only collects, left out."""
+    """Return the jobs that a run did, or that `snakemake -n` lists, such as `train adam 0 0002`.
+
+    Left out are `all`, which only collects, and `publish`, which has to follow whenever anything is made;
+    where it is the only one, it is returned. Keys are left out of the names.
+    """
     jobs = []
     for line in output.splitlines():
         if rule := re.fullmatch(r"(?:local)?rule (\w+):", line):
             jobs.append(rule[1])
         elif wildcards := re.fullmatch(r" +wildcards: (.+)", line):
-            jobs[-1] += "".join(" " + pair.partition("=")[2] for pair in wildcards[1].split(", "))
+            pairs = [pair.partition("=") for pair in wildcards[1].split(", ")]
+            jobs[-1] += "".join(f" {value}" for name, _, value in pairs if name != "key")
     total = re.search(r"^total +(\d+)$", output, re.MULTILINE)
     assert len(jobs) == len(set(jobs)) == (int(total[1]) if total else 0), output
     assert jobs or "Nothing to be done" in output, output
-    return set(jobs) - {"all"}
+    assert not jobs or "publish" in jobs, output
+    made = set(jobs) - {"all", "publish"}
+    return made or set(jobs) - {"all"}
 
 
 def rules(jobs: Iterable[str]) -> set[str]:
@@ -61,6 +70,7 @@ def rules(jobs: Iterable[str]) -> set[str]:
 
 
 NOTHING: set[str] = set()
+PUBLISHING = {"publish"}  # nothing is made: the store has it
 ENDS = {"compare", "figures", "submission", "report"}  # what follows when a model's predictions are others
 
 
@@ -83,7 +93,11 @@ def export(*models: str, folds: int = 2) -> set[str]:
 
 def rescored(*models: str, shards: Iterable[str] = ("test-1", "test-2")) -> set[str]:
     """Return the jobs that predict with some models, and what follows."""
-    return {f"evaluate {m}" for m in models} | {f"predict {m} {shard}" for m in models for shard in shards} | ENDS
+    return (
+        {f"{rule} {m}" for m in models for rule in ("evaluate", "score")}
+        | {f"predict {m} {shard}" for m in models for shard in shards}
+        | ENDS
+    )
 
 
 def retrained(blocks: dict[str, list[str]], folds: int = 2) -> set[str]:
@@ -164,9 +178,28 @@ def touch(*patterns: str) -> Change:
     return change
 
 
-def older(name: str) -> Change:
-    """Date a file back, as files out of archives are."""
-    return lambda workspace: os.utime(workspace.path / name, (1e9, 1e9))
+def dated(seconds: float, *patterns: str) -> Change:
+    """Give files a date, in seconds from now."""
+
+    def change(workspace: Any) -> None:
+        now = time.time()
+        for file in matching(workspace, patterns):
+            os.utime(file, (now + seconds, now + seconds))
+
+    return change
+
+
+def unnoticed(change: Change, name: str) -> Change:
+    """Change a file and give it the date that it had."""
+
+    def unnoticed_change(workspace: Any) -> None:
+        before = (workspace.path / name).stat()
+        change(workspace)
+        after = (workspace.path / name).stat()
+        assert before.st_size == after.st_size
+        os.utime(workspace.path / name, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return unnoticed_change
 
 
 def move(old: str, new: str) -> Change:
@@ -177,6 +210,31 @@ def move(old: str, new: str) -> Change:
         (workspace.path / old).rename(workspace.path / new)
 
     return change
+
+
+def link(name: str, target: str) -> Change:
+    """Make a symbolic link, perhaps to nothing."""
+
+    def change(workspace: Any) -> None:
+        (workspace.path / name).parent.mkdir(exist_ok=True)
+        (workspace.path / name).symlink_to(target)
+
+    return change
+
+
+def put_in_place(source: str, target: str) -> Change:
+    """Put a copy of one file in the place of another, as `mv` or `rsync` does."""
+
+    def change(workspace: Any) -> None:
+        part = shutil.copy2(workspace.path / source, workspace.path / "part")
+        os.replace(part, workspace.path / target)
+
+    return change
+
+
+def forget_snakemake(workspace: Any) -> None:
+    """Delete all that Snakemake has noted."""
+    shutil.rmtree(workspace.path / ".snakemake")
 
 
 def both(*changes: Change) -> Change:

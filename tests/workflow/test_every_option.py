@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import yaml
+from mnist_numpy.planning.config import read_settings
 from options import ROOT, SCHEMA, options, readme_tables
 from reruns import FINISHED, planned_jobs, rules
-from settings import read_settings
 
 pytest_plugins = "finished_run"
 
@@ -24,7 +24,12 @@ EXAMPLES = [
 OTHER_VALUES = {
     "data: train": [*FINISHED["data"]["train"], "data/train-3.csv"],
     "data: test": [*FINISHED["data"]["test"], "data/test-3.csv"],
+    "data: train_labels": ["data/sample.csv", "data/train-3.csv"],
+    "data: test_labels": ["data/sample.csv", "data/train-3.csv"],
     "data: label": "digit",
+    "data: labels": list(range(12)),
+    "data: pixel_min": -1,
+    "data: pixel_max": 16,
     "data: id": "number",
     "data: pixels": "p",
     "data: shape": [14, 56],

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import PARTS, ROOT, Workspace, write_csv
@@ -11,7 +13,7 @@ FETCH = """
 rule fetch:
     input: "tables/test.csv"
     output: "digits/tables/test.csv"
-    shell: "cp {input} {output}"
+    shell: "test ! -e tables/broken && cp {input} {output}"
 """
 BIGGER = """
 from pathlib import Path
@@ -37,33 +39,52 @@ rule answer:
 """
 
 
+@pytest.fixture(scope="session")
+def finished_bigger(once: Callable, real_train: list[list[str]], real_test: list[list[str]]) -> Workspace:
+    """A folder with a bigger workflow, a copy of this one, and tables, after a run; `said.txt` is what it told."""
+
+    def run(folder: Path) -> None:
+        for part in PARTS:
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
+            (folder / "mnist-numpy").mkdir(parents=True, exist_ok=True)
+            copy(ROOT / part, folder / "mnist-numpy" / part)
+        shutil.copytree(ROOT / "profiles" / "default", folder / "profiles" / "default")
+        write_csv(folder / "tables" / "train.csv", real_train[:201])
+        write_csv(folder / "tables" / "test.csv", real_test)
+        (folder / "Snakefile").write_text(FETCH + BIGGER, encoding="utf-8")
+        (folder / "said.txt").write_text(Workspace(folder).snakemake().stdout, encoding="utf-8")
+
+    return once("bigger", run)
+
+
 @pytest.fixture
-def bigger(tmp_path, real_train, real_test) -> Workspace:
-    """A folder with a bigger workflow, a copy of this one, and tables."""
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-        (tmp_path / "mnist-numpy").mkdir(exist_ok=True)
-        copy(ROOT / part, tmp_path / "mnist-numpy" / part)
-    shutil.copytree(ROOT / "profiles" / "default", tmp_path / "profiles" / "default")
-    write_csv(tmp_path / "tables" / "train.csv", real_train[:201])
-    write_csv(tmp_path / "tables" / "test.csv", real_test)
-    (tmp_path / "Snakefile").write_text(FETCH + BIGGER, encoding="utf-8")
-    return Workspace(tmp_path)
+def bigger(finished_bigger: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it."""
+    return finished_bigger.copy(tmp_path / "bigger")
+
+
+def say(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH) -> None:
+    """Let the bigger workflow say something else."""
+    assert old in BIGGER
+    (bigger.path / "Snakefile").write_text(rules + BIGGER.replace(old, new, 1), encoding="utf-8")
 
 
 def plan(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH, check: bool = True) -> str:
     """Return what would run if the bigger workflow said something else."""
-    assert old in BIGGER
-    (bigger.path / "Snakefile").write_text(rules + BIGGER.replace(old, new, 1), encoding="utf-8")
+    say(bigger, old, new, rules)
     return bigger.plan(check=check).stdout
 
 
+def rules_of(output: str) -> set[str]:
+    """Return the rules of this workflow that a run did."""
+    return set(re.findall(r"^(?:local)?(?:rule|checkpoint) mnist_(\w+):", output, re.MULTILINE))
+
+
 def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
-    first = bigger.snakemake()
     assert bigger.read("answer.txt").split() == [b"151"]
     assert [path.parent.name for path in bigger.path.rglob("results")] == ["digits"]
     # its closing words are not those of the bigger one
-    assert "out of fold" not in first.stdout
+    assert "out of fold" not in bigger.read("said.txt").decode()
     assert "Nothing to be done" in plan(bigger)
     # a change of the module's config reruns what it must, and nothing else
     again = plan(bigger, '"epochs": 1', '"epochs": 2')
@@ -84,3 +105,41 @@ def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
     assert "rule mnist_normalize:" in plan(bigger, rules="")
     table.unlink()
     assert "data.test: there is no file digits/tables/test.csv" in plan(bigger, rules="", check=False)
+
+
+def test_a_published_name_is_of_the_config_that_asks_for_it(bigger):
+    name = "digits/results/submission.csv"
+    first = bigger.read(name)
+    say(bigger, '"folds"', '"submission": {"columns": ["id", "digit"]}, "folds"')
+    assert rules_of(bigger.snakemake(name).stdout) == {"submission", "report", "publish"}
+    assert bigger.read(name) == first.replace(b"ImageId,Label", b"id,digit") != first
+    say(bigger)
+    assert rules_of(bigger.snakemake(name).stdout) == {"publish"}
+    assert bigger.read(name) == first
+    assert "Nothing to be done" in bigger.plan(name).stdout
+
+
+def test_a_table_that_a_rule_makes_counts_by_what_is_in_it_also_after_runs_that_failed(bigger, real_test):
+    table, answer = bigger.path / "tables" / "test.csv", bigger.read("answer.txt")
+    # the rule that makes it fails, as often as it is tried
+    write_csv(table, [*real_test[:50], [*real_test[50][:-1], "many"]])
+    (bigger.path / "tables" / "broken").touch()
+    assert bigger.snakemake(check=False).returncode == bigger.snakemake(check=False).returncode == 1
+    (bigger.path / "tables" / "broken").unlink()
+    # it is made, and refused as often as it is read
+    for _ in range(2):
+        refused = bigger.snakemake(check=False)
+        assert refused.returncode == 1
+        assert re.search(
+            r"^normalize: digits/tables/test\.csv: .*\n  row 50, .*'many' is not an integer", refused.stdout, re.M
+        )
+    assert bigger.read("answer.txt") == answer
+    # mended, all that depends on it is made in the same run
+    write_csv(table, real_test[:101])
+    run = bigger.snakemake().stdout
+    assert rules_of(run) == {"identify", "normalize", "quality", "predict", "submission", "report", "publish"}
+    assert bigger.read("answer.txt").split() == [b"101"]
+    assert "Nothing to be done" in bigger.plan().stdout
+    # the same table made anew is seen to be the same
+    table.touch()
+    assert rules_of(bigger.snakemake().stdout) == {"identify", "publish"}

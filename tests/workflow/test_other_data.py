@@ -31,7 +31,14 @@ def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, re
         "data": {
             "train": ["data/train_*.csv.*"],
             "test": ["data/b.csv.zip", "data/a.csv"],
-            **{"label": "digit", "id": "key", "pixels": "p", "shape": [7, 7], "pixel_max": 16, "classes": 25},
+            **{
+                "label": "digit",
+                "id": "key",
+                "pixels": "p",
+                "shape": [7, 7],
+                "pixel_max": 16,
+                "labels": list(range(25)),
+            },
             "sample_submission": "data/sample.csv",
         },
         "folds": {"count": 2},

@@ -1,4 +1,4 @@
-"""What README.md says to type is typed."""
+"""What README.md and docs/ say to type is typed."""
 
 import re
 import shlex
@@ -11,7 +11,8 @@ import yaml
 from ann.straighten import straighten
 from conftest import BIN, ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 BOTH = README + (ROOT / "config" / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(
@@ -88,7 +89,11 @@ def test_it_begins_with_the_two_commands_that_do_everything():
     assert [line.split("#")[0].strip() for line in BLOCKS[0][1].strip().splitlines()] == ["make run", "make test"]
 
 
-def test_every_file_it_links_to_is_there():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_every_file_they_link_to_is_there():
+    for page in [*PAGES, ROOT / "config" / "README.md", ROOT / "profiles" / "README.md"]:
+        links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")) if "://" not in link]
+        assert [link for link in links if not (page.parent / link).exists()] == [], page
+
+
+def test_the_readme_is_a_door():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900

@@ -1,8 +1,6 @@
 """What reruns after a change is exactly what depends on it: sets of jobs, from the real `snakemake -n`."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 import yaml
@@ -11,31 +9,38 @@ from reruns import (
     ENDS,
     FINISHED,
     NOTHING,
+    PUBLISHING,
     append,
     backwards,
     both,
     config,
     config_text,
-    delete,
+    dated,
     edit,
     export,
+    link,
     model,
     move,
     normalize,
-    older,
     planned_jobs,
     rescored,
     retrained,
     touch,
     train,
+    unnoticed,
 )
 
 pytest_plugins = "finished_run"
 
 ALL_RETRAINED = retrained(BLOCKS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
-TEST_SIDE = {"quality", "submission", "report"}
+TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in BLOCKS}
+DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
+EDITED = [
+    *(("config", "config.yaml"), ("data", "train-1.csv"), ("workflow/rules", "data.smk")),
+    *((SCRIPTS, "train.py"), (f"{SCRIPTS}/ann", "augment.py"), ("workflow/report", "page.css")),
+]
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
 SPELLED_OUT = {"dropout": 0, "average": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
 SWEEP = (
@@ -66,15 +71,18 @@ CASES = {
     "4.0 epochs for 4": (model("adam", epochs=4.0), NOTHING),
     "threads": (model("adam", threads=2), NOTHING),
     "a touch of every input, script and rule": (touch("data/*", "workflow/**/*", "Snakefile", "profiles/*/*"), NOTHING),
-    "a touch of every result": (touch("results/**/*"), NOTHING),
     "a docstring": (edit(f"{SCRIPTS}/ann/network.py", '"""The network', '"""A network'), NOTHING),
     "a comment in a module": (append(f"{SCRIPTS}/job.py", "\n# a comment\n"), NOTHING),
     "a line break in a module": (
         edit(f"{SCRIPTS}/ann/augment.py", "Sequence[int], options", "Sequence[int],\n options"),
         NOTHING,
     ),
-    "logs and benchmarks deleted": (delete("results/logs/**/*", "results/benchmarks/**/*"), NOTHING),
-    "a change and its reversal": (both(config(folds={"seed": 9}), config()), NOTHING),
+    "a comment in a template": (append("workflow/report/report.html.j2", "{# a comment #}\n"), NOTHING),
+    "a comment in the style sheet": (append("workflow/report/page.css", "/* a comment */\n"), NOTHING),
+    "an editor's lock files": (
+        both(*(link(f"{folder}/.#{name}", "somebody@somewhere.4711") for folder, name in EDITED)),
+        NOTHING,
+    ),
     "the longer blocks": (model("adam", block=4), NOTHING),
     "the shorter blocks": (model("adam", block=1), NOTHING),
     # --- figures, submission
@@ -104,7 +112,8 @@ CASES = {
     "fewer epochs, at a checkpoint": (model("adam", epochs=2), retrained({"adam": []})),
     "fewer epochs, within a block": (model("adam", epochs=3), retrained({"adam": ["0003"]})),
     "more epochs, cosine schedule": (model("norm_rms", epochs=4), retrained({"norm_rms": ["0002", "0004"]})),
-    "more epochs and another block": (model("adam", epochs=6, block=3), retrained({"adam": ["0003", "0006"]})),
+    "more epochs and another block": (model("adam", epochs=6, block=3), retrained({"adam": ["0006"]})),
+    "more epochs and a shorter block": (model("adam", epochs=6, block=1), retrained({"adam": ["0005", "0006"]})),
     # --- folds
     "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"split"}),
     "folds.count": (config(folds={"count": 3}), retrained(BLOCKS, folds=3) | {"split"}),
@@ -114,7 +123,29 @@ CASES = {
     ),
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
-    "a line of plots.py": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"samples", "figures", "report"}),
+    "a line of a figure": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"figures", "report"}),
+    "a colour of all figures": (edit(f"{SCRIPTS}/ann/plots.py", "#5c6570", "#5c6571"), DRAWN),
+    "the choice of the best": (
+        edit(f"{SCRIPTS}/ann/tables.py", "def best_model(", "def best_model(*, more=None, "),
+        {"figures", "submission", "report"},
+    ),
+    "the interval of an accuracy": (
+        edit(f"{SCRIPTS}/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
+        {f"evaluate {name}" for name in BLOCKS} | ENDS,
+    ),
+    "how views are spread": (
+        edit(f"{SCRIPTS}/ann/ensemble.py", "def view_matrices(", "def view_matrices(*, more=None, "),
+        rescored(*BLOCKS),
+    ),
+    "a function that nothing calls": (
+        append(f"{SCRIPTS}/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
+        NOTHING,
+    ),
+    "the wording of a refusal": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),
+    "how the tables are described": (
+        edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
+        {"quality", "report"},
+    ),
     "a line of split.py": (
         edit(f"{SCRIPTS}/split.py", "dealt = 0", "dealt = 1"),
         ALL_RETRAINED | {"split"},
@@ -126,7 +157,11 @@ CASES = {
         normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
     ),
     "another test file of an old date in its place": (
-        both(edit("data/test-2.csv", ",0\n", ",1\n"), older("data/test-2.csv")),
+        both(edit("data/test-2.csv", ",0\n", ",1\n"), dated(-1e9, "data/test-2.csv")),
+        normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
+    ),
+    "one byte of a test file, its size and date kept": (
+        unnoticed(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
         normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
     ),
     "a test shard added": (
@@ -148,8 +183,7 @@ CASES = {
     "the content of a train file": (edit("data/train-1.csv", ",0\n", ",1\n"), normalize("train-1") | TRAIN_SIDE),
     "another train file of the same name": (
         both(
-            move("data/train-2.csv", "data/old/train-2.csv"),
-            older("data/old/train-2.csv"),
+            move("data/train-3.csv", "data/old/train-2.csv"),
             config(data={"train": ["data/train-1.csv", "data/old/train-2.csv"]}),
         ),
         normalize("train-2") | TRAIN_SIDE,
@@ -160,8 +194,24 @@ CASES = {
     ),
     "a train shard removed": (config(data={"train": ["data/train-2.csv"]}), TRAIN_SIDE),
     "train shards reordered": (config(data={"train": FINISHED["data"]["train"][::-1]}), TRAIN_SIDE),
-    "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), {"report"}),
-    "the classes": (config(data={"classes": 11}), normalize("train-1", "train-2") | TRAIN_SIDE),
+    "a train file moved": (
+        both(
+            move("data/train-2.csv", "data/old/train-2.csv"),
+            config(data={"train": ["data/train-1.csv", "data/old/train-2.csv"]}),
+        ),
+        NOTHING,
+    ),
+    "a dot before a path": (config(data={"train": ["./data/train-1.csv", "data/../data/train-2.csv"]}), NOTHING),
+    "a folder's other name": (
+        both(link("linked", "data"), config(data={"train": ["linked/train-1.csv", "data/train-2.csv"]})),
+        NOTHING,
+    ),
+    "a link in a table's place": (
+        both(move("data/train-1.csv", "elsewhere/any.csv"), link("data/train-1.csv", "../elsewhere/any.csv")),
+        NOTHING,
+    ),
+    "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), NOTHING),
+    "the labels": (config(data={"labels": list(range(11))}), normalize("train-1", "train-2") | TRAIN_SIDE),
     # --- two changes at once
     "a figure's and a predict option": (
         config(figures={"samples": 5}, models={"sgd": {"predict": {"views": 2}}}),
@@ -169,40 +219,7 @@ CASES = {
     ),
     "models named, and one added that is none of them": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
-        train({"new": ["0001"]}) | export("new") | {"evaluate new"} | ENDS,
-    ),
-    # --- results by hand
-    "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
-    "the submission deleted": (delete("results/submission.csv"), {"submission", "report"}),
-    "the page deleted": (delete("results/report.html"), {"report"}),
-    "metrics deleted": (delete("results/models/sgd/metrics.json"), {"evaluate sgd"} | ENDS),
-    "files between deleted": (
-        delete(
-            "results/data/*/*.parquet",
-            "results/data/folds-*",
-            "results/models/*/fold-*/epoch-*",
-            "results/models/*/fold-*/weights.npz",
-            "results/models/*/validation.parquet",
-            "results/predictions/*/*",
-        ),
-        NOTHING,
-    ),
-    "weights deleted, and needed": (
-        both(delete("results/models/sgd/fold-1/weights.npz"), model("sgd", predict={"views": 2})),
-        {"export sgd 1"} | rescored("sgd"),
-    ),
-    "an older state deleted, and training extended": (
-        both(delete("results/models/adam/fold-0/epoch-0002.npz"), model("adam", epochs=6)),
-        retrained({"adam": ["0006"]}),
-    ),
-    "the comparison edited": (append("results/comparison.csv", "\n"), {"figures", "submission", "report"}),
-    "the weights of a member edited": (
-        append("results/models/sgd/fold-1/weights.npz", "\n"),
-        rescored("sgd"),
-    ),
-    "a state edited": (
-        append("results/models/adam/fold-1/epoch-0002.npz", "\n"),
-        {"train adam 1 0004", "export adam 1"} | rescored("adam"),
+        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new"} | ENDS,
     ),
 }
 
@@ -229,21 +246,6 @@ def test_the_number_of_cores_reruns_nothing(finished):
     assert planned_jobs(finished.plan(cores=1).stdout) == NOTHING
 
 
-@pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile], ids=["with their times", "with new times"])
-def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, finished, tmp_path):
-    identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-    for command in (["init", "--quiet"], ["add", "--all", "--force", "."], ["commit", "--quiet", "-m", "all"]):
-        subprocess.run(["git", *identity, *command], cwd=finished.path, check=True)
-    subprocess.run(["git", "rm", "-r", "--cached", "--quiet", "results", ".snakemake"], cwd=finished.path, check=True)
-    subprocess.run(["git", *identity, "commit", "--quiet", "-m", "no results"], cwd=finished.path, check=True)
-    subprocess.run(["git", "clone", "--quiet", finished.path, tmp_path / "clone"], check=True)
-    clone = type(finished)(tmp_path / "clone")
-    for folder in ("results", ".snakemake"):
-        shutil.rmtree(clone.path / folder, ignore_errors=True)
-        shutil.copytree(finished.path / folder, clone.path / folder, copy_function=copy)
-    assert planned_jobs(clone.plan().stdout) == NOTHING
-
-
 def test_a_run_after_a_change_does_the_planned_jobs_and_then_has_nothing_to_do(finished):
     model("adam", epochs=6)(finished)
     planned = planned_jobs(finished.plan().stdout)
@@ -259,4 +261,8 @@ def test_where_models_are_named_the_others_do_not_touch_the_submission(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"compare", "figures", "report"}
     assert finished.read("results/submission.csv") == before
     assert "norm_rms" not in finished.read("results/comparison.csv").decode()
-    assert (finished.path / "results/models/norm_rms/metrics.json").is_file()
+    # what is of no model of this run is taken down, and waits in the store
+    assert not list(finished.path.glob("results/models/norm_rms/**/*.*"))
+    assert list(finished.path.glob("results/store/evaluate/norm_rms/*/metrics.json"))
+    config(submission={"from": ["sgd"]})(finished)
+    assert planned_jobs(finished.plan().stdout) == PUBLISHING

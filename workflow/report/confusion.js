@@ -19,9 +19,9 @@ function startConfusion() {
 
   function open(button) {
     buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-    const [is, said] = [Number(button.dataset.is), Number(button.dataset.said)];
+    const { is, said } = button.dataset;
     const count = Number(button.dataset.count);
-    const shown = images.filter((image) => image.is === is && image.said === said);
+    const shown = images.filter((image) => String(image.is) === is && String(image.said) === said);
     const heading = document.createElement("h4");
     const what = is === said ? `${is}, and said to be` : `${is}, but said to be ${said}`;
     const which = is === said ? "the least sure" : "the surest";

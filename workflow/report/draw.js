@@ -170,7 +170,7 @@ function startDrawing() {
       bar.classList.toggle("top", digit === best);
     });
     said.textContent = probabilities
-      ? `It says ${best}, and is ${(100 * probabilities[best]).toFixed(1)} % sure.`
+      ? `It says ${about.labels[best]}, and is ${(100 * probabilities[best]).toFixed(1)} % sure.`
       : "It says what it sees as you draw.";
   }
 

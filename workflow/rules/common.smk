@@ -14,11 +14,11 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 
 from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
-from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.keys import FIGURES, STORE, Context, Results
+from mnist_numpy.planning.graph import STORE, digest
+from mnist_numpy.planning.keys import FIGURES, Context, Results, epochs_in
 from mnist_numpy.planning.memory import Memory
-from mnist_numpy.planning.software import Software, keep_definitions
-from mnist_numpy.planning.tables import find_shards
+from mnist_numpy.planning.software import Software
+from mnist_numpy.planning.tables import find_shards, pair_labels
 
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 DATA, FOLDS, MODELS = SETTINGS["data"], SETTINGS["folds"], SETTINGS["models"]
@@ -44,7 +44,7 @@ def stored(path):
 
 
 def made_by_a_rule(path):
-    """Tell whether a rule of a bigger workflow makes a table: then its content is not known yet."""
+    """Tell whether a bigger workflow makes a table by a rule, so that its content is not known yet."""
     return any(rule.is_producer(str(place(path))) for rule in workflow.rules)
 
 
@@ -61,7 +61,9 @@ def content(path, key):
         where = place(path)
     except OSError as error:
         raise WorkflowError(f"{key}: {place(path)} cannot be read: {error.strerror}")
-    above = ", or the rule that makes it above `use rule`" * (IS_MODULE and not IN_BUCKET)
+    above = ", or the rule that makes it above `use rule`" * (
+        IS_MODULE and not IN_BUCKET
+    )
     raise WorkflowError(
         f"{key}: there is no file {where}; mend the path or put the file there{above}"
     )
@@ -93,6 +95,16 @@ CONTENT = {
     }
     for split in SHARDS
 }
+# where the labels are in files of their own: by shard
+LABEL_FILES = {
+    split: pair_labels(SHARDS[split], DATA[f"{split}_labels"], f"data.{split}_labels")
+    for split in SHARDS
+}
+for split in LABEL_FILES:
+    CONTENT[f"{split}_labels"] = {
+        shard: content(path, f"data.{split}_labels")
+        for shard, path in LABEL_FILES[split].items()
+    }
 SAMPLE = DATA["sample_submission"]
 CONTENT["sample"] = (
     {"sample": content(SAMPLE, "data.sample_submission")} if SAMPLE else {}
@@ -107,12 +119,7 @@ def exists(path):
 
 def epochs_made(folder):
     """Return the epochs whose checkpoints are in a folder of the store; in a bucket nobody looks."""
-    try:
-        files = {path.name for path in place(folder).iterdir()} if not IN_BUCKET else {}
-    except OSError:
-        return []
-    states = (name for name in files if name.endswith(".npz"))
-    return sorted(int(name[6:-4]) for name in states if f"{name[:-4]}.csv" in files)
+    return [] if IN_BUCKET else epochs_in(place(folder))
 
 
 RESULTS = {}
@@ -192,6 +199,35 @@ def inputs_of(rule):
 def made_of(rule):
     """Return the params function of a rule: what its result depends on, for the job to check and to record."""
     return lambda wildcards: planned(rule, wildcards).made_of
+
+
+# --- The tables of a job
+
+
+def files_of(wildcards):
+    """Return the table of a shard, and the file of its labels where they are in one of their own."""
+    split, shard = wildcards.split, wildcards.shard
+    files = {"table": SHARDS[split][shard], "labels": LABEL_FILES[split].get(shard)}
+    return {name: path for name, path in files.items() if path}
+
+
+def paths_of(wildcards):
+    return {name: str(place(path)) for name, path in files_of(wildcards).items()}
+
+
+def tables_of(wildcards):
+    """Return the inputs of normalize, with their dates left aside.
+
+    A file dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
+    that are older than an input.
+    """
+    planned("normalize", wildcards)
+    files = files_of(wildcards).items()
+    return {n: ancient(p) for n, p in files if IN_BUCKET or not dated_ahead(place(p))}
+
+
+def dated_ahead(path):
+    return path.exists() and path.stat().st_mtime > time.time()
 
 
 wildcard_constraints:

@@ -1,22 +1,9 @@
 # The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
 
 
-def table_of(wildcards):
-    """Return the input of normalize: the table, with its date left aside.
-
-    A table dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
-    that are older than an input.
-    """
-    planned("normalize", wildcards)
-    path = SHARDS[wildcards.split][wildcards.shard]
-    if not IN_BUCKET and exists(path) and place(path).stat().st_mtime > time.time():
-        return {}
-    return {"table": ancient(path)}
-
-
 rule normalize:
     input:
-        unpack(table_of),
+        unpack(tables_of),
     output:
         shard=f"{STORE}/normalize/{{split}}/{{key}}/{{shard}}.parquet",
     log:
@@ -29,7 +16,7 @@ rule normalize:
         runtime=minutes(normalize_seconds),
     params:
         made_of=made_of("normalize"),
-        table=lambda wildcards: str(place(SHARDS[wildcards.split][wildcards.shard])),
+        paths=paths_of,
     script:
         "../scripts/normalize.py"
 

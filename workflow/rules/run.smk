@@ -1,13 +1,14 @@
 # How a run begins and ends: one at a time in a folder, and its last words.
 
 import csv
-import fcntl
+import json
 import re
 import signal
 import textwrap
 import threading
 import time
 
+from mnist_numpy.planning import hold
 from snakemake.logging import logger
 
 STARTED = time.time()
@@ -15,23 +16,11 @@ REFUSALS = []  # what the executor said of jobs it could not run
 
 
 def hold_folder():
-    """Keep other runs out of this folder for as long as this one, or a job that it started, lives.
-
-    The lock lies on standard input, which jobs inherit: what a killed run has left at work holds it
-    still. `make run` has put it there already.
-    """
-    lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    if os.path.sameopenfile(lock, 0):
-        return
+    """Keep other runs out of this folder, or end this one with the reason."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError(
-            "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
-        ) from None
-    except OSError:
-        return  # a file system without locks: Snakemake's own will do
-    os.dup2(lock, 0)
+        hold.hold_folder()
+    except hold.HoldError as reason:
+        raise WorkflowError(str(reason)) from None
 
 
 def end_on_request():
@@ -71,7 +60,23 @@ def closing_words():
             100 * float(row[key]) for key in ("accuracy", "low", "high")
         )
         accuracy = f"{share:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
-    return f"accuracy    {accuracy}\nsubmission  results/submission.csv\npage        results/report.html"
+    words = [f"accuracy    {accuracy}", *test_words(row["model"])]
+    words += ["submission  results/submission.csv"] * bool(SHARDS["test"])
+    return "\n".join([*words, "page        results/report.html"])
+
+
+def test_words(model):
+    """Yield how good a model is on a test set that has labels."""
+    path = Path(f"results/models/{model}/metrics.json")
+    test = (
+        json.loads(path.read_text(encoding="utf-8"))["test"] if path.exists() else None
+    )
+    if test:
+        share, low, high = (
+            100 * number for number in (test["accuracy"], *test["accuracy_interval"])
+        )
+        apart = "" if test["agrees"] else ": more apart than chance explains"
+        yield f"test set    {share:.2f} % (95 % interval {low:.2f} to {high:.2f} %){apart}"
 
 
 def parting_words(logs):

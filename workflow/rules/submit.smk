@@ -20,6 +20,22 @@ rule predict:
         "../scripts/predict.py"
 
 
+rule score:
+    input:
+        unpack(inputs_of("score")),
+    output:
+        f"{STORE}/score/{{model}}/{{key}}/metrics.json",
+    log:
+        "results/logs/score/{model}-{key}.log",
+    benchmark:
+        "results/benchmarks/score/{model}-{key}.tsv"
+    localrule: True
+    params:
+        made_of=made_of("score"),
+    script:
+        "../scripts/score.py"
+
+
 rule submission:
     input:
         unpack(inputs_of("submission")),

@@ -44,7 +44,7 @@ rule evaluate:
         unpack(inputs_of("evaluate")),
     output:
         validation=f"{STORE}/evaluate/{{model}}/{{key}}/validation.parquet",
-        metrics=f"{STORE}/evaluate/{{model}}/{{key}}/metrics.json",
+        metrics=f"{STORE}/evaluate/{{model}}/{{key}}/evaluation.json",
     log:
         "results/logs/evaluate/{model}-{key}.log",
     benchmark:

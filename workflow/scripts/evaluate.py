@@ -1,6 +1,6 @@
 """Weights of all members, train shards and folds -> out-of-fold predictions and metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def evaluate(
     report: Path,
     options: dict[str, Any],
     threads: int = 1,
+    say: Callable[[str], None] = print,
 ) -> None:
     """Predict every row with the member that was not trained on it, and count.
 
@@ -32,14 +33,16 @@ def evaluate(
     validation, report
         The Parquet and the JSON file to write.
     options
-        `predict` of the model and `classes`.
+        `predict` of the model, and `labels`.
     threads
         How many predict.
+    say
+        Told where the network learned nothing.
     """
-    data = dataset.read_shards(shards)
+    data = dataset.read_shards(shards, options["labels"])
     assert data.label is not None
     fold = tables.match_folds(folds, data)
-    out_of_fold = np.zeros((len(fold), options["classes"]))
+    out_of_fold = np.zeros((len(fold), len(data.labels)))
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = ensemble.view_matrices(data.shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
@@ -55,9 +58,13 @@ def evaluate(
     rows = np.flatnonzero(fold >= 0)
     probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
     content = {
-        "train": metrics.summary(probabilities, labels, distinct_rows=len(fold)),
-        "validation": metrics.summary(out_of_fold, data.label) if len(rows) else None,
+        "labels": data.labels,
+        "train": metrics.summary(probabilities, labels, data.labels, distinct_rows=len(fold)),
+        "validation": metrics.summary(out_of_fold, data.label, data.labels) if len(rows) else None,
     }
+    judged = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
+    if nothing := metrics.lesson(judged[0].argmax(axis=1), judged[1], data.labels):
+        say(f"{nothing}; lower learning_rate, or weight_decay and dropout, or train for more epochs")
     with replacing(validation) as part:
         tables.write_validation(part, data, fold, rows, out_of_fold[rows])
     write_json(report, content)
@@ -66,7 +73,8 @@ def evaluate(
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(snakemake, f"evaluate {snakemake.wildcards.model}"), threadpool_limits(1):
+    model = snakemake.wildcards.model
+    with job(snakemake, f"evaluate {model}") as say, threadpool_limits(1):
         evaluate(
             [Path(p) for p in snakemake.input.weights],
             [Path(p) for p in snakemake.input.shards],
@@ -75,4 +83,5 @@ if __name__ == "__main__":
             Path(snakemake.output.metrics),
             snakemake.params.made_of["options"],
             snakemake.threads,
+            lambda line: say(f"{model}: {line}"),
         )

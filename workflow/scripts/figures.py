@@ -22,7 +22,7 @@ class Model(NamedTuple):
     """The files of a trained model: its members' histories, its scores, and one member's weights."""
 
     histories: Sequence[Path]
-    metrics: Path
+    evaluation: Path
     validation: Path
     weights: Path
 
@@ -43,9 +43,9 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     """
     table = tables.read_comparison(comparison)
     best = tables.best_model(table, models)
-    data = dataset.read_shards(shards)
-    validation = tables.match_validation(models[best].validation, data)
     tensors, about = state.read_weights(models[best].weights)
+    data = dataset.read_shards(shards, about["labels"])
+    validation = tables.match_validation(models[best].validation, data)
     rows = len(data.id)
     trained_on = rows - int(np.sum(validation.fold == 0))
     ranked = [model for model in table.model if model in models]
@@ -53,7 +53,7 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
         "learning": learning_figure({model: models[model].histories for model in ranked}, rows),
         "augmentation": augmentation_figure(data, about["model"], best),
         "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
-        "confusion": confusion_figure(models[best].metrics, best),
+        "confusion": confusion_figure(models[best].evaluation, best),
         "mistakes": mistakes_figure(data, validation, best),
         "reliability": reliability_figure(validation, best),
         "comparison": comparison_figure(table, len(validation.label)),
@@ -106,11 +106,11 @@ def weights_figure(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Fig
 
 def confusion_figure(scores: Path, model: str) -> Figure:
     """Show a model's confusion matrix, out of fold where there are folds."""
-    content = tables.read_json(scores, ["train", "validation"])
+    content = tables.read_json(scores, ["labels", "train", "validation"])
     score = content["validation"] or content["train"]
     where = "out of fold" if content["validation"] else "on the rows trained on"
     title = f"What is taken for what\n{model}, {where}, {score['rows']:,} rows"
-    return plots.confusion(np.array(score["confusion"]), title)
+    return plots.confusion(np.array(score["confusion"]), content["labels"], title)
 
 
 def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model: str) -> Figure:
@@ -121,9 +121,15 @@ def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model:
     if not len(worst):
         reason = "It made no mistake." if rows else "No rows were held out (folds.count is 1)."
         return plots.sentence(reason, title)
+    names = validation.labels
     captions = [
-        f"says {validation.predicted[row]}, is {validation.label[row]}\n{validation.probabilities[row].max():.2%}"
-        for row in worst
+        f"says {names[said]}, is {names[true]}\n{sure:.2%}"
+        for said, true, sure in zip(
+            validation.predicted[worst],
+            validation.label[worst],
+            validation.probabilities[worst].max(axis=1),
+            strict=True,
+        )
     ]
     images = pictures.shrink(data.images[worst].reshape(-1, *data.shape), SIDE)
     return plots.image_grid(images, captions, title, data.pixel_max)
@@ -158,7 +164,7 @@ if __name__ == "__main__":
         files = {
             name: Model(
                 histories[name],
-                Path(given.metrics[i]),
+                Path(given.evaluations[i]),
                 Path(given.validations[i]),
                 Path(given.weights[i]),
             )

@@ -14,7 +14,7 @@ from typing import IO, Any
 from ann import InputError
 from mnist_numpy.planning.code import changed
 from mnist_numpy.planning.memory import Memory
-from mnist_numpy.planning.record import write_record
+from mnist_numpy.planning.record import record_path, write_record
 from mnist_numpy.planning.software import Software, kept_definitions
 
 ADVICE = {
@@ -59,6 +59,9 @@ def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
         if made_of:
             refuse_other_software(made_of, store)
         take_back_dates(Path(path) for path in snakemake.input)
+        if made_of and store:
+            # of earlier files of these names: were this job killed before its end, it would be held against its files
+            record_path(outputs).unlink(missing_ok=True)
         yield say
         if made_of and store:
             write_record(outputs, made_of)

@@ -1,12 +1,14 @@
-"""One CSV shard -> one validated Parquet shard."""
+"""One table -> one validated Parquet shard."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from ann import InputError, dataset, ingest
+from ann.layout import Layout, look
 from ann.refusal import shown
 from job import job
 from mnist_numpy.files.atomic import replacing
@@ -21,53 +23,75 @@ def normalize(
     options: dict[str, Any],
     labelled: bool,
     say: Callable[[str], None],
-    planned: str | None = None,
+    label_file: Path | None = None,
+    planned: Mapping[Path, str] | None = None,
 ) -> None:
-    """Stream a CSV file into a Parquet shard.
+    """Stream a table into a Parquet shard.
 
     Parameters
     ----------
     table
-        The CSV file, plain or compressed.
+        The file, plain or compressed.
     shard
         The Parquet file to write.
     options
-        The config's `data` section, as far as it concerns this file: `pixels`, `shape`, `pixel_max`,
-        and `label` and `classes`, or `id`.
+        The config's `data` section, as far as it concerns this file; what is `auto` is found.
     labelled
-        Whether to read labels.
+        Whether there must be labels (train); else there may be some.
     say
-        Told how many rows there were.
+        Told what was found, and what a person should know of it.
+    label_file
+        The file that the labels are in, if they are in one of their own.
     planned
-        The checksum that the table had when the run was planned.
+        The checksums that the files had when the run was planned.
 
     Raises
     ------
     InputError
         Where the table is not as it must be, or has changed since the run was planned.
     """
-    state = stat_of(table)
-    if planned and SHA256.fullmatch(planned) and checksum(table) != planned:
-        raise changed_table(table)
-    height, width = options["shape"]
-    layout = ingest.Layout(
-        pixels=options["pixels"],
-        pixel_count=height * width,
-        pixel_max=options["pixel_max"],
-        label=options["label"] if labelled else None,
-        classes=options["classes"] if labelled else 0,
-        id=None if labelled else options["id"],
-    )
-    unread = ingest.unread_columns(table, layout)
-    if unread:
-        count = "1 column is" if len(unread) == 1 else f"{len(unread)} columns are"
-        say(f"{table}: {count} not used: {shown(unread, 5)}")
+    planned = planned or {}
+    before = [stat_of(path) for path in planned]
+    for path, value in planned.items():
+        if SHA256.fullmatch(value) and path.is_file() and checksum(path) != value:
+            raise changed_table(path)
+    keys = options if label_file is None else {**options, "label": None}
+    layout, _ = look(table, keys, True if labelled and label_file is None else None)
+    for note in layout.notes:
+        say(f"{table}: {note}")
+    batches = ingest.read_batches(table, layout)
+    if label_file is not None:
+        batches = with_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
+    grouped = ingest.grouped(batches, len(layout.pixels))
     with replacing(shard) as part:
-        batches = ingest.read_batches(table, layout)
-        rows = dataset.write_shard(part, batches, options["shape"], options["pixel_max"], labelled)
-        if stat_of(table) != state:
-            raise changed_table(table)
-    say(f"{table}: {rows:,} rows of {height} x {width} pixels")
+        rows, labels = dataset.write_shard(part, grouped, layout.shape, layout.pixel_max, layout.found)
+        for path, state in zip(planned, before, strict=True):
+            if stat_of(path) != state:
+                raise changed_table(path)
+    say(f"{table}: {sentence(rows, layout, labels, label_file)}")
+
+
+def with_labels(
+    batches: Iterator[ingest.Batch], labels: np.ndarray, table: Path, label_file: Path
+) -> Iterator[ingest.Batch]:
+    """Yield batches with the labels of a second file, row by row."""
+    rows = 0
+    for batch in batches:
+        first, rows = rows, rows + len(batch.images)
+        if rows > len(labels):
+            break
+        yield batch._replace(labels=labels[first:rows])
+    if rows != len(labels):
+        least = "at least " * (rows > len(labels))
+        raise InputError(f"{label_file}: {len(labels):,} labels for {least}{rows:,} images of {table}; pair the files")
+
+
+def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | None = None) -> str:
+    """Say in one line what a table was found to be."""
+    height, width = layout.shape
+    found = layout.found if label_file is None else layout.found.replace("no label", f"labels in {label_file}")
+    ends = f" ({len(labels)} classes: {shown([str(labels[0])])} to {shown([str(labels[-1])])})" if labels[1:] else ""
+    return f"{rows:,} rows of {height} x {width} pixels; {found}{ends}"
 
 
 def stat_of(table: Path) -> tuple[int, ...] | None:
@@ -89,11 +113,11 @@ if __name__ == "__main__":
 
     pa.set_cpu_count(snakemake.threads)
     with job(snakemake, "normalize") as say:
-        normalize(
-            Path(snakemake.input.get("table", snakemake.params.table)),
-            Path(snakemake.output.shard),
-            snakemake.params.made_of["options"],
-            snakemake.wildcards.split == "train",
-            say,
-            planned=snakemake.params.made_of["table"],
-        )
+        paths, options = snakemake.params.paths, snakemake.params.made_of["options"]
+        table = Path(snakemake.input.get("table", paths["table"]))
+        label_file = Path(snakemake.input.get("labels", paths["labels"])) if "labels" in paths else None
+        planned = {table: snakemake.params.made_of["table"]}
+        if label_file is not None:
+            planned[label_file] = options["label_file"]
+        labelled = snakemake.wildcards.split == "train"
+        normalize(table, Path(snakemake.output.shard), options, labelled, say, label_file, planned)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, ensemble, state, tables
+from ann import InputError, dataset, ensemble, state, tables
 from ann.straighten import straighten_for_each
 from job import job
 from mnist_numpy.files.atomic import replacing
@@ -24,23 +24,33 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     predictions
         The Parquet file to write.
     options
-        `predict` of the model and `classes`.
+        `predict` of the model.
     threads
         How many predict.
     """
-    shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
+    opened = dataset.open_shard(shard)
+    shape, pixel_max = dataset.image_form(opened)
     views = ensemble.view_matrices(shape, options["predict"])
     members = [state.read_weights(path) for path in weights]
     networks = [ensemble.member_networks(tensors, views) for tensors, _ in members]
     models = [about["model"] for _, about in members]
-    with replacing(predictions) as part, tables.prediction_writer(part, options["classes"]) as writer:
+    about = members[0][1]
+    if list(shape) != about["shape"]:
+        trained, given = (" x ".join(map(str, sides)) for sides in (about["shape"], shape))
+        raise InputError(
+            f"{shard}: images of {given} pixels, and the network knows those of {trained}; name tables of one kind"
+        )
+    with (
+        replacing(predictions) as part,
+        tables.prediction_writer(part, about["labels"], opened.schema_arrow.field("id").type) as writer,
+    ):
         for ids, images, _ in dataset.iterate_images(shard):
             seen = straighten_for_each(models, images, shape)
-            probabilities = np.zeros((len(ids), options["classes"]))
+            probabilities = np.zeros((len(ids), len(about["labels"])))
             for member, its_images in zip(networks, seen, strict=True):
                 probabilities += ensemble.mean_probabilities(member, its_images, pixel_max, threads)
             probabilities /= len(networks)
-            tables.write_predictions(writer, ids, probabilities)
+            tables.write_predictions(writer, ids, probabilities, about["labels"])
 
 
 if __name__ == "__main__":

@@ -6,45 +6,61 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset
+from ann import InputError, dataset
 from job import job
 from mnist_numpy.files.atomic import write_json
 
 
-def quality(train: Sequence[Path], test: Sequence[Path], report: Path, classes: int) -> None:
+def quality(train: Sequence[Path], test: Sequence[Path], report: Path, labels: Any = "auto") -> None:
     """Describe both splits, and count the images they share.
 
     Parameters
     ----------
     train, test
-        Parquet shards, read one row group at a time.
+        Parquet shards, read one row group at a time; there may be none to test.
     report
         The JSON file to write.
-    classes
-        Number of classes.
+    labels
+        All labels, or `auto` for those found in the training rows.
+
+    Raises
+    ------
+    InputError
+        Where tables of one split were read in several ways, or the images of both differ in shape.
     """
-    train_content, train_hashes = describe(train, classes)
-    test_content, test_hashes = describe(test, classes)
-    shared = np.intersect1d(train_hashes, test_hashes).size
+    labels = dataset.find_labels(train, labels)
+    train_content, train_hashes = describe(train, labels)
+    test_content, test_hashes, shared = None, None, None
+    if test:
+        dataset.find_labels(test)
+        shapes = [" x ".join(map(str, dataset.image_form(dataset.open_shard(split[0]))[0])) for split in (train, test)]
+        if shapes[0] != shapes[1]:
+            raise InputError(
+                f"the training images are {shapes[0]} pixels, the test images {shapes[1]}; name tables of one kind"
+            )
+        test_content, test_hashes = describe(test, labels)
+        shared = np.intersect1d(train_hashes, test_hashes).size
     write_json(report, {"train": train_content, "test": test_content, "identical_in_train_and_test": shared})
 
 
-def describe(shards: Sequence[Path], classes: int) -> tuple[dict[str, Any], np.ndarray]:
+def describe(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[str, Any], np.ndarray]:
     """Return the figures of one split, and a 64-bit hash (BLAKE2b) of each of its images."""
     rows = blank = total = squares = 0
     counts: np.ndarray | None = None
     low = high = None
     hashes = []
     for path in shards:
-        for _, images, labels in dataset.iterate_images(path):
+        for _, images, own in dataset.iterate_images(path):
             rows += len(images)
             blank += int(np.count_nonzero(~images.any(axis=1)))
             low = images.min(axis=0) if low is None else np.minimum(low, images.min(axis=0))
             high = images.max(axis=0) if high is None else np.maximum(high, images.max(axis=0))
             total += int(images.sum(dtype=np.int64))
             squares += int(np.square(images, dtype=np.uint32).sum(dtype=np.int64))
-            if labels is not None:
-                counts = (0 if counts is None else counts) + np.bincount(labels, minlength=classes)
+            if own is not None:
+                numbers = dataset.class_numbers(own, names)
+                counted = np.bincount(numbers[numbers >= 0], minlength=len(names))
+                counts = counted if counts is None else counts + counted
             digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
             hashes.append(np.frombuffer(digests, np.uint64))
     assert low is not None
@@ -54,6 +70,7 @@ def describe(shards: Sequence[Path], classes: int) -> tuple[dict[str, Any], np.n
     content = {
         "shards": [path.stem for path in shards],
         "rows": rows,
+        "labels": list(names),
         "class_counts": None if counts is None else counts.tolist(),
         "constant_pixels": int(np.count_nonzero(low == high)),
         "blank_images": blank,
@@ -73,5 +90,5 @@ if __name__ == "__main__":
             [Path(p) for p in snakemake.input.train],
             [Path(p) for p in snakemake.input.test],
             Path(snakemake.output[0]),
-            snakemake.params.made_of["options"]["classes"],
+            snakemake.params.made_of["options"]["labels"],
         )

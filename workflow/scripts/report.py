@@ -1,6 +1,7 @@
 """Everything -> one self-contained page."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import job as job_module
 import numpy as np
 import pandas as pd
 import yaml
-from ann import InputError, dataset, metrics, pictures, state, tables
+from ann import InputError, dataset, metrics, pictures, state, tables, wording
 from job import by_model, job
 from mnist_numpy.files.atomic import replacing
 
@@ -24,6 +25,8 @@ IMAGES_A_CELL = 24  # of the confusion matrix
 IMAGES_IN_CELLS = 1000  # in all
 ROOM = 400_000  # bytes of the page that are neither figures, weights nor the images of these cells
 RIGHT_IMAGES = 6  # in a cell of the diagonal: the least sure ones
+COMMONEST = 20  # errors
+EXAMPLES = 10
 TABLE_CLASSES = 30  # with more, the confusion matrix is a list of its commonest cells
 
 
@@ -32,10 +35,10 @@ class Inputs(NamedTuple):
 
     quality: Path
     comparison: Path
-    submission: Path
+    submission: Path | None
     metrics: Mapping[str, Path]
     validations: Mapping[str, Path]
-    weights: Mapping[str, Path]
+    weights: Mapping[str, Sequence[Path]]
     histories: Mapping[str, Sequence[Path]]
     train: Sequence[Path]
     test: Sequence[Path]
@@ -43,7 +46,7 @@ class Inputs(NamedTuple):
     figures: Mapping[str, Path]
 
 
-def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str, int]) -> None:
+def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     """Fill the template; every string that it shows is escaped.
 
     Parameters
@@ -54,16 +57,20 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         The HTML file to write.
     config
         The config that counted.
-    threads
-        By model, how many threads a member is to be trained with.
     """
     ranked = tables.read_comparison(inputs.comparison)
     best = tables.best_model(ranked, inputs.metrics)
-    scores = {model: tables.read_json(path, ["train", "validation"]) for model, path in inputs.metrics.items()}
-    tensors, about = state.read_weights(inputs.weights[best])
-    data = dataset.read_shards(inputs.train)
+    scores = {model: tables.read_json(path, ["train", "validation", "test"]) for model, path in inputs.metrics.items()}
+    tensors, about = state.read_weights(inputs.weights[best][0])
+    trained = {
+        model: [state.read_weights(path)[1]["trained"] for path in inputs.weights[model]] for model in config["models"]
+    }
+    data = dataset.read_shards(inputs.train, about["labels"])
     validation = tables.match_validation(inputs.validations[best], data)
-    submission = tables.read_csv(inputs.submission, [])
+    submission = None
+    if inputs.submission is not None:
+        submission = tables.read_csv(inputs.submission, [], dtype=str, keep_default_na=False)
+    answers = None if submission is None else submission.iloc[:, 1].tolist()
     chosen = config["submission"]["from"] if config["submission"]["from"] != "best" else [best]
     comparison = ranked.astype(object).where(ranked.notna(), None).to_dict("records")
     handed_in = " + ".join(chosen)  # as compare names the mean of several
@@ -80,8 +87,9 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
     )
     text = environment.get_template("report.html.j2").render(
         best=best,
-        threads=threads,
         about=about,
+        trained=trained,
+        circumstances=wording.circumstances,
         comparison=comparison,
         handed_in=next(row for row in comparison if row["model"] == handed_in),
         config=config,
@@ -92,15 +100,17 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any], threads: dict[str
         score=scores[best]["validation"] or scores[best]["train"],
         train_score=scores[best]["train"],
         held_out=scores[best]["validation"] is not None,
+        test_score=scores[best]["test"],
+        commonest_errors=commonest_errors((scores[best]["validation"] or scores[best]["train"])["confusion"], about),
         table_classes=TABLE_CLASSES,
         mistakes=mistake_pictures(data, validation),
         cells=cells,
         chosen=chosen,
-        predicted=class_counts(submission.iloc[:, 1], about["classes"]),
-        least_certain=least_certain(inputs.test, [inputs.predictions[model] for model in chosen], submission),
+        predicted=None if answers is None else class_counts(answers, about["labels"]),
+        least_certain=[] if submission is None else least_certain(inputs, chosen, submission),
         network=network,
         network_left_out=left_out,
-        examples=example_pictures(inputs.test[0], submission.iloc[:, 1]) if network else [],
+        examples=example_pictures((inputs.test or inputs.train)[0], answers, about["labels"]) if network else [],
     )
     if len(text.encode()) > LARGEST_PAGE:
         raise InputError(
@@ -128,8 +138,8 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     size = sum(tensor.size for tensor in tensors.values())
     if size > LARGEST_NETWORK:
         return None, f"the network has {size:,} weights, and a page takes at most {LARGEST_NETWORK:,}"
-    if about["shape"] != [28, 28] or about["classes"] != 10:
-        return None, "the images are not of 28 × 28 pixels in ten classes"
+    if about["shape"] != [28, 28]:
+        return None, "the images are not of 28 × 28 pixels"
     with np.errstate(over="ignore"):
         halves = {name: tensor.astype("<f2") for name, tensor in tensors.items()}
     if not all(np.isfinite(half).all() for half in halves.values()):
@@ -141,6 +151,7 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
         "deskew": about["model"]["deskew"],
         "spread": about["model"]["spread"],
         "pixel_max": about["pixel_max"],
+        "labels": about["labels"],
         "biases": [f"bias_{i}" in halves for i in range(layers)],
         "weights": pictures.data_url(b"".join(halves[name].tobytes() for name in order), "").partition(",")[2],
     }, ""
@@ -160,10 +171,10 @@ def described(data: dataset.Dataset, validation: tables.Validation, rows: np.nda
     return [
         {
             "url": url,
-            "said": int(validation.predicted[row]),
-            "is": int(validation.label[row]),
+            "said": validation.labels[validation.predicted[row]],
+            "is": validation.labels[validation.label[row]],
             "probability": round(float(validation.probabilities[row].max()), 4),
-            "id": int(data.id[row]),
+            "id": plain(data.id[row]),
             "shard": data.shards[data.shard[row]],
         }
         for row, url in zip(rows, image_urls(data.images[rows], data.shape, data.pixel_max), strict=True)
@@ -198,28 +209,41 @@ def within(images: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
     return images[: int(np.searchsorted(sizes, room, side="right"))]
 
 
-def class_counts(labels: pd.Series, classes: int) -> list[int]:
-    """Return how many rows each class has."""
-    return np.bincount(labels.to_numpy(), minlength=classes).tolist()
+def plain(number: Any) -> int | str:
+    """Return an id as JSON takes it: an integer, or text."""
+    return number if isinstance(number, str) else int(number)
 
 
-def least_certain(
-    shards: Sequence[Path], predictions: Sequence[Sequence[Path]], submission: pd.DataFrame
-) -> list[dict[str, Any]]:
+def commonest_errors(confusion: Sequence[Sequence[int]], about: dict[str, Any]) -> list[tuple[int, Any, Any]]:
+    """Return count, label and what was said, of the cells of the confusion matrix that hold most errors."""
+    errors = np.array(confusion)
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:COMMONEST]
+    pairs = zip(*np.unravel_index(order, errors.shape), strict=True)
+    return [(int(errors[a, b]), about["labels"][a], about["labels"][b]) for a, b in pairs if errors[a, b]]
+
+
+def class_counts(answers: Sequence[str], labels: Sequence[Any]) -> list[int]:
+    """Return how often each label is the answer."""
+    counts = Counter(answers)
+    return [counts[str(label)] for label in labels]
+
+
+def least_certain(inputs: Inputs, chosen: Sequence[str], submission: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the test images whose likeliest class is least likely.
 
     Parameters
     ----------
-    shards
-        The test shards, in order.
-    predictions
-        By model, the predictions of each shard.
+    inputs
+        The test shards, and the predictions of each.
+    chosen
+        The models whose mean is handed in.
     submission
         Ids and labels, shards in order.
     """
     found: list[tuple[float, int, int, int]] = []
     start = 0
-    for number, paths in enumerate(zip(*predictions, strict=True)):
+    for number, paths in enumerate(zip(*(inputs.predictions[model] for model in chosen), strict=True)):
         sure = np.mean([tables.read_predictions(path)[1] for path in paths], axis=0).max(axis=1)
         lowest = np.argsort(sure, kind="stable")[:WORST]
         found += [(float(sure[row]), number, int(row), start + int(row)) for row in lowest]
@@ -227,27 +251,28 @@ def least_certain(
         start += len(sure)
     shown: dict[int, str] = {}
     for number in {number for _, number, _, _ in found}:
-        data = dataset.read_shards([shards[number]])
+        data = dataset.read_shards([inputs.test[number]])
         rows, places = zip(*((row, place) for _, n, row, place in found if n == number), strict=True)
         shown |= dict(zip(places, image_urls(data.images[list(rows)], data.shape, data.pixel_max), strict=True))
     return [
         {
             "url": shown[place],
-            "said": int(submission.iloc[place, 1]),
+            "said": submission.iloc[place, 1],
             "probability": sure,
-            "id": int(submission.iloc[place, 0]),
+            "id": submission.iloc[place, 0],
         }
         for sure, _, _, place in found
     ]
 
 
-def example_pictures(shard: Path, labels: pd.Series) -> list[dict[str, Any]]:
-    """Return the first test image of each predicted class, to try the network on without a pen."""
-    _, images, _ = next(dataset.iterate_images(shard))
+def example_pictures(shard: Path, answers: Sequence[str] | None, labels: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the first image of each class, as answered or as labelled, to try the network on without a pen."""
+    _, images, own = next(dataset.iterate_images(shard))
+    said = list(map(str, own.to_pylist() if own else [])) if answers is None else list(answers[: len(images)])
+    rows = [said.index(label) for label in map(str, labels) if label in said][:EXAMPLES]
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
-    said, rows = np.unique(labels.to_numpy()[: len(images)], return_index=True)
     urls = image_urls(images[rows], shape, pixel_max)
-    return [{"said": int(label), "url": url} for label, url in zip(said, urls, strict=True)]
+    return [{"said": said[row], "url": url} for row, url in zip(rows, urls, strict=True)]
 
 
 if __name__ == "__main__":
@@ -259,14 +284,14 @@ if __name__ == "__main__":
         inputs = Inputs(
             quality=Path(given.quality),
             comparison=Path(given.comparison),
-            submission=Path(given.submission),
+            submission=Path(given.submission) if options["config"]["data"]["test"] else None,
             metrics=dict(zip(models, map(Path, given.metrics), strict=True)),
             validations=dict(zip(models, map(Path, given.validations), strict=True)),
-            weights=dict(zip(models, map(Path, given.weights), strict=True)),
+            weights=by_model(models, given.weights),
             histories=by_model(models, given.histories),
             train=[Path(p) for p in given.train],
-            test=[Path(p) for p in given.test],
-            predictions=by_model(options["candidates"], given.predictions),
+            test=[Path(p) for p in given.get("test", [])],
+            predictions=by_model(options["candidates"], given.get("predictions", [])),
             figures={Path(path).stem: Path(path) for path in given.figures},
         )
-        report(inputs, Path(snakemake.output[0]), options["config"], dict.fromkeys(models, 1))
+        report(inputs, Path(snakemake.output[0]), options["config"])

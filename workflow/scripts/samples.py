@@ -28,7 +28,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     assert data.label is not None
     rows = np.random.default_rng(seed).choice(len(data.label), min(count, len(data.label)), replace=False)
     images = pictures.shrink(dataset.read_images(shards, rows).reshape(-1, *data.shape), SIDE)
-    captions = [str(label) for label in data.label[rows]]
+    captions = [str(data.labels[number]) for number in data.label[rows]]
     title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
     with replacing(figure) as part:
         plots.save(plots.image_grid(images, captions, title, data.pixel_max), part)

@@ -10,7 +10,7 @@ from job import job
 from mnist_numpy.files.atomic import replacing
 
 
-def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
+def split(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: Any = "auto") -> None:
     """Assign every training row to a fold, stratified by label.
 
     Parameters
@@ -23,15 +23,24 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int) -> None:
         Number of folds; 1 means none, every row then has fold -1.
     seed
         Of the shuffle.
+    labels
+        All labels, or `auto` for those found.
+
+    Raises
+    ------
+    InputError
+        Where the tables have a single label, or were read in several ways.
     """
-    rows = dataset.read_keys(shards)
+    rows = dataset.read_keys(shards, labels)
     assert rows.label is not None
+    if len(rows.labels) < 2:
+        raise InputError(f"every training row has the label {rows.labels[0]}; set data.label to another column")
     with replacing(folds) as part:
-        tables.write_folds(part, rows, stratify(rows.label, count, seed))
+        tables.write_folds(part, rows, stratify(rows.label, count, seed, rows.labels))
 
 
-def stratify(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Return the fold of every row, int16.
+def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | None = None) -> np.ndarray:
+    """Return the fold of every row, int16, given its class number; `names` are the classes' labels.
 
     The rows of each class are shuffled and dealt out in turn; each class goes on where the one
     before it stopped, so that folds differ by at most one row in all and in every class.
@@ -48,7 +57,8 @@ def stratify(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     dealt = 0
     for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
         if rows < count:
-            raise InputError(f"class {label} has {rows} rows, fewer than folds.count: {count}; lower folds.count")
+            name = label if names is None else names[label]
+            raise InputError(f"class {name} has {rows} rows, fewer than folds.count: {count}; lower folds.count")
         members = generator.permutation(np.flatnonzero(labels == label))
         fold[members] = (dealt + np.arange(rows)) % count
         dealt += rows
@@ -60,4 +70,5 @@ if __name__ == "__main__":
 
     with job(snakemake, "split"):
         options = snakemake.params.made_of["options"]
-        split([Path(p) for p in snakemake.input.shards], Path(snakemake.output[0]), options["count"], options["seed"])
+        shards = [Path(p) for p in snakemake.input.shards]
+        split(shards, Path(snakemake.output[0]), options["count"], options["seed"], options["labels"])

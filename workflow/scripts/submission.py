@@ -56,14 +56,15 @@ def submission(
 
 
 def answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> Iterator[pd.DataFrame]:
-    """Yield ids and likeliest classes by the mean of the models, a row group at a time."""
+    """Yield ids and likeliest labels by the mean of the models, a row group at a time."""
     rows = 0
     for shard in zip(*predictions, strict=True):
+        labels = tables.predicted_labels(shard[0])
         for groups in zip(*map(tables.iterate_predictions, shard), strict=True):
             ids = groups[0][0]
             number = ids if options["id"] else np.arange(rows + 1, rows + 1 + len(ids))
             label = np.mean([probabilities for _, probabilities in groups], axis=0).argmax(axis=1)
-            yield pd.DataFrame({options["columns"][0]: number, options["columns"][1]: label})
+            yield pd.DataFrame({options["columns"][0]: number, options["columns"][1]: [labels[i] for i in label]})
             rows += len(ids)
 
 

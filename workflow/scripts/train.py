@@ -30,7 +30,7 @@ def train(
     output: tuple[Path, Path],
     block: Block,
     options: dict[str, Any],
-    classes: int,
+    labels: Any,
     threads: int,
     say: Callable[[str], None],
 ) -> None:
@@ -46,21 +46,21 @@ def train(
         Which part of the training this is.
     options
         The model's section of the config.
-    classes
-        Number of classes.
+    labels
+        All labels, or `auto` for those the shards have.
     threads
         How many threads train.
     say
         Told a line an epoch.
     """
-    data = dataset.read_shards(shards)
+    data = dataset.read_shards(shards, labels)
     assert data.label is not None
     fold = tables.match_folds(folds, data)
     with threadpool_limits(1):
         straighten(data.images, data.shape, options, out=data.images)
     rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
     held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
-    sizes = [data.images.shape[1], *options["hidden"], classes]
+    sizes = [data.images.shape[1], *options["hidden"], len(data.labels)]
     shape = data.shape
     del data  # each image is held once from here on
     history: list[dict[str, Any]] = []
@@ -68,7 +68,7 @@ def train(
         begin = training.start(sizes, options, block.fold)
     else:
         begin = state.read_state(previous[0])
-        if begin.about != {"sizes": sizes, "options": options}:
+        if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
         history = tables.read_history(previous[1]).to_dict("records")
     with threadpool_limits(threads):
@@ -158,7 +158,7 @@ if __name__ == "__main__":
             output=(Path(snakemake.output.state), Path(snakemake.output.history)),
             block=Block(wildcards.model, int(wildcards.fold), int(wildcards.epoch), params.total),
             options=params.made_of["options"]["model"],
-            classes=params.made_of["options"]["classes"],
+            labels=params.made_of["options"]["labels"],
             threads=snakemake.threads,
             say=say,
         )

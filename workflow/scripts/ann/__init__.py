@@ -1,8 +1,8 @@
 """A multi-layer perceptron in plain NumPy, with the tables it reads and writes.
 
 The package knows nothing of Snakemake and prints nothing. Its modules build on each other in these
-rows: wrapping, refusal, ingest; parquet, dataset, tables; network, augment, ensemble; state, vectors,
-optimizers, schedules, training. straighten, metrics, pictures and plots stand alone.
+rows: wrapping, refusal, header, columns, layout, ingest; parquet, dataset, tables; network, augment, ensemble;
+state, vectors, optimizers, schedules, training. straighten, metrics, pictures and plots stand alone.
 """
 
 

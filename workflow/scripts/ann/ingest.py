@@ -1,25 +1,31 @@
-"""CSV -> validated record batches, streamed.
+"""A table -> validated record batches, streamed.
 
-pyarrow parses the cells straight into `uint8`, so that a good file is read at the speed of the
-parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
+pyarrow parses whole numbers straight into `uint8`, so that an ordinary file is read at the speed of
+the parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
 by `refusal.refuse`, to say which cells are wrong.
 """
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from ann import InputError
-from ann.refusal import Allowed, refuse, shown
-from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table
+from ann.columns import LABEL_NAMES, MOSTLY, whole_share
+from ann.header import NUMBER
+from ann.layout import Layout
+from ann.refusal import Allowed, bounded_lines, refuse
+from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
 
+GROUP_ROWS, GROUP_PIXELS = 4096, 1 << 24  # of a batch, and of a shard's row group
 INT64 = range(-(2**63), 2**63)
+INTEGER = re.compile(r"[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]{1,16})[ \t]*", re.ASCII)  # what pyarrow takes
 
 
 class Batch(NamedTuple):
@@ -28,11 +34,11 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids
-        int64, shape (rows,), or None where no id column was asked for.
+        int64 or text (object), shape (rows,), or None where no id column was asked for.
     labels
-        uint8, shape (rows,), or None where no label column was asked for.
+        int64 or text (object), shape (rows,), or None where the table has none.
     images
-        uint8, shape (rows, pixels).
+        uint8, shape (rows, pixels), from 0 to the layout's `pixel_max`, image row by image row.
     """
 
     ids: np.ndarray | None
@@ -40,42 +46,15 @@ class Batch(NamedTuple):
     images: np.ndarray
 
 
-class Layout(NamedTuple):
-    """The columns a table must have, and the values they may hold.
-
-    Attributes
-    ----------
-    pixels
-        Prefix of the pixel columns, numbered from 0 or from 1.
-    pixel_count
-        How many of them.
-    pixel_max
-        The largest pixel value.
-    label
-        Name of the label column, None to read no labels.
-    classes
-        Labels run from 0 to `classes` - 1.
-    id
-        Name of the id column, None to read no ids.
-    """
-
-    pixels: str
-    pixel_count: int
-    pixel_max: int
-    label: str | None = None
-    classes: int = 0
-    id: str | None = None
-
-
 def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
-    """Stream a CSV file as validated batches of rows.
+    """Stream a table as validated batches of rows.
 
     Parameters
     ----------
     path
-        A CSV file, plain or as .zip (one member), .gz, .bz2, .xz or .zst; told by its content.
+        The file, plain or as .zip (one member), .gz, .bz2, .xz or .zst; told by its content.
     layout
-        The columns to find, by name, in any order; other columns are passed over.
+        As `layout.look` found it.
 
     Yields
     ------
@@ -85,35 +64,33 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     Raises
     ------
     InputError
-        With file, row, line, column and value where the table is not as `layout` says.
+        With file, row, line, column, value and key where the table is not as `layout` says.
     """
-    header = read_header(path)
-    pixels = find_columns(path, header, layout)
-    named = [name for name in (layout.label, layout.id) if name is not None]
-    types = {name: pa.uint8() for name in pixels}
-    allowed = dict.fromkeys(pixels, Allowed(range(layout.pixel_max + 1), "data.pixel_max"))
-    if layout.label is not None:
-        types[layout.label], allowed[layout.label] = pa.uint8(), Allowed(range(layout.classes), "data.classes")
+    names = [f"f{place}" for place in range(len(layout.names))]
+    kinds = dict.fromkeys(layout.pixels, pa.float64() if layout.decimals else pa.uint8())
+    kinds |= dict.fromkeys(layout.label, pa.string() if len(layout.label) == 1 else pa.float64())
     if layout.id is not None:
-        types[layout.id], allowed[layout.id] = pa.int64(), Allowed(INT64, "64 bits")
+        kinds[layout.id] = pa.string() if layout.id_text else pa.int64()
     rows, reason = 0, ""
     try:
         # closed before anything is told: a reader at work would end the interpreter's exit in an abort
         with (
             open_table(path) as stream,
             pa.csv.open_csv(
-                stream,
-                read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE),
+                squeezed(stream, layout.separator),
+                read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE, column_names=names, skip_rows=layout.skip),
                 # a line break in a cell of some other column must not depend on where a block ends
-                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+                parse_options=pa.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
                 convert_options=pa.csv.ConvertOptions(
-                    column_types=types, include_columns=[*named, *pixels], null_values=[]
+                    column_types={names[place]: kind for place, kind in kinds.items()},
+                    include_columns=[names[place] for place in kinds],
+                    null_values=[],
                 ),
             ) as reader,
         ):
             for table in reader:
-                batch = as_batch(table, len(named), layout)
-                if not within_range(batch, layout):
+                batch = as_batch(table, layout)
+                if batch is None:
                     reason = "a value is out of range"
                     break
                 rows += table.num_rows
@@ -124,110 +101,162 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     except BROKEN as error:
         raise broken(path, error) from error
     if reason:
-        refuse(path, header, allowed, reason)
+        refuse(path, layout.names, layout.separator, layout.skip > 0, list(allowed(layout)), reason)
     if rows == 0:
         raise InputError(f"{path}: only a header, no rows; fetch the file again")
 
 
-def as_batch(table: pa.RecordBatch, named: int, layout: Layout) -> Batch:
-    """Split a parsed block into ids, labels and a row-major image matrix."""
+def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
+    """Yield the same rows in batches of one length, which how the numbers are written does not decide.
+
+    Shards, and what is predicted of them, are then the same to the last bit for any layout of a table.
+    """
+    rows = max(1, min(GROUP_ROWS, GROUP_PIXELS // pixels))
+    waiting: list[Batch] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(batch.images)
+        while count >= rows:
+            whole = joined(waiting)
+            yield part_of(whole, slice(rows))
+            waiting = [part_of(whole, slice(rows, None))]
+            count -= rows
+    if count:
+        yield joined(waiting)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return some batches as one."""
+    ids, labels, images = zip(*batches, strict=True)
+    return Batch(
+        None if ids[0] is None else np.concatenate(ids),
+        None if labels[0] is None else np.concatenate(labels),
+        np.concatenate(images),
+    )
+
+
+def part_of(batch: Batch, rows: slice) -> Batch:
+    """Return some rows of a batch."""
+    ids, labels, images = batch
+    return Batch(None if ids is None else ids[rows], None if labels is None else labels[rows], images[rows])
+
+
+def as_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
+    """Split a parsed block into ids, labels and a row-major image matrix; None where a value is out of range."""
     # by columns, then turned: twice as fast as by rows at once
-    pixels = table.select(table.schema.names[named:]).to_tensor(row_major=False).to_numpy()
-    labels = table.column(0).to_numpy() if layout.label is not None else None
-    ids = table.column(named - 1).to_numpy() if layout.id is not None else None
-    return Batch(ids, labels, np.ascontiguousarray(pixels))
+    pixels = table.select(range(len(layout.pixels))).to_tensor(row_major=False).to_numpy()
+    if layout.decimals:
+        if not ((pixels >= layout.low) & (pixels <= layout.high)).all():
+            return None
+        pixels = np.rint((pixels - layout.low) / (layout.high - layout.low) * 255).astype(np.uint8)
+    elif layout.high < 255 and pixels.max(initial=0) > layout.high:
+        return None
+    images = np.ascontiguousarray(pixels)
+    if layout.invert:
+        images = np.subtract(layout.pixel_max, images, dtype=np.uint8)
+    ids = table.column(table.num_columns - 1).to_numpy(zero_copy_only=False) if layout.id is not None else None
+    columns = [table.column(len(layout.pixels) + number) for number in range(len(layout.label))]
+    if not columns:
+        return Batch(ids, None, images)
+    labels = as_labels(columns[0], layout) if len(columns) == 1 else hot_labels(np.column_stack(columns), layout)
+    return None if labels is None else Batch(ids, labels, images)
 
 
-def within_range(batch: Batch, layout: Layout) -> bool:
-    """Tell whether every pixel and label is within what the layout allows."""
-    if layout.pixel_max < 255 and batch.images.max(initial=0) > layout.pixel_max:
+def as_labels(column: pa.Array, layout: Layout) -> np.ndarray | None:
+    """Return a block's labels, int64 or text; None where one is not allowed."""
+    encoded = pc.dictionary_encode(column)
+    labels = [as_label(cell, layout) for cell in encoded.dictionary.to_pylist()]
+    if None in labels:
+        return None
+    return np.array(labels, object if layout.text else np.int64)[encoded.indices.to_numpy()]
+
+
+def as_label(cell: str, layout: Layout) -> int | str | None:
+    """Return the label that a cell holds: text, or a whole number also where it is written 7.0; None for none."""
+    cell = cell.strip()
+    label: int | str | None = None
+    if layout.text:
+        label = cell if cell and not re.search(r"[\r\n]", cell) else None
+    elif NUMBER.fullmatch(cell) and float(cell).is_integer():
+        label = int(cell) if cell.lstrip("+-").isdigit() else int(float(cell))
+        label = label if label in INT64 else None
+    return label if layout.labels is None or label in layout.labels else None
+
+
+def hot_labels(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
+    """Return the place of the one 1 in each row, others 0; None where a row is not so."""
+    labels = columns.argmax(axis=1)
+    if not np.array_equal(columns, np.eye(columns.shape[1])[labels]):
+        return None
+    return labels.astype(np.int64) if layout.labels is None or layout.labels.issuperset(labels.tolist()) else None
+
+
+# --- What a refusal says ------------------------------------------------------------------------
+
+
+def allowed(layout: Layout) -> Iterator[Allowed]:
+    """Yield what the cells of a table may hold, for `refusal.refuse`."""
+    low, high = layout.low, layout.high
+    if layout.decimals:
+        what = f"is not a number from {low:g} to {high:g} (data.pixel_min, data.pixel_max)"
+        yield Allowed(layout.pixels, lambda cell: bool(NUMBER.fullmatch(cell)) and low <= float(cell) <= high, what)
+    else:
+        values, what = range(int(high) + 1), f"is not an integer from 0 to {high:g} (data.pixel_max)"
+        yield Allowed(layout.pixels, lambda cell: is_integer(cell, values), what)
+    if len(layout.label) == 1:
+        kind = "is no label" if layout.text else "is not a whole number, as the labels before it are (data.labels)"
+        what = kind if layout.labels is None else "is none of data.labels"
+        yield Allowed(layout.label, lambda cell: as_label(cell, layout) is not None, what)
+    elif layout.label:
+        zeros = [0.0] * (len(layout.label) - 1)
+
+        def one_hot(cells: list[str]) -> bool:
+            return all(map(NUMBER.fullmatch, cells)) and sorted(map(float, cells)) == [*zeros, 1.0]
+
+        what = f"its last {len(layout.label)} cells are not one 1 and else 0 (data.label: one_hot)"
+        yield Allowed(layout.label, one_hot, what, together=True)
+    if layout.id is not None and not layout.id_text:
+        what = f"is not an integer from {INT64.start} to {INT64.stop - 1} (64 bits), as the ids before it are"
+        yield Allowed([layout.id], lambda cell: is_integer(cell, INT64), what)
+
+
+def is_integer(cell: str, values: range) -> bool:
+    """Tell whether a cell is one of some integers, as pyarrow would read it."""
+    match = INTEGER.fullmatch(cell)
+    if match is None or len(match[1]) > 40:
         return False
-    return batch.labels is None or batch.labels.max(initial=0) < layout.classes
+    return int(match[1], 16 if "x" in match[1].lower() else 10) in values
 
 
-# --- The header ---------------------------------------------------------------------------------
+# --- Labels in a file of their own --------------------------------------------------------------
 
 
-def read_header(path: Path) -> list[str]:
-    """Return the column names of a CSV file, or say why it is none."""
-    try:
-        with open_table(path) as stream:
-            start = stream.read(LONGEST_LINE)
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        raise broken(path, error) from error
-    except BROKEN as error:
-        raise broken(path, error) from error
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start[1:4:2] == b"\0\0":
-        raise InputError(f"{path}: the text is UTF-16; save it as UTF-8")
-    found = re.search(rb"[^\r\n]+", start.removeprefix(b"\xef\xbb\xbf"))
-    line = found[0] if found else b""
-    if line.lstrip()[:1] == b"<":
-        raise InputError(
-            f"{path}: this is a web page, not a CSV table (a log-in page saved in its place?); download the file again"
-        )
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: its first line is no text, or not in UTF-8; save the table as UTF-8 CSV") from error
-    if "\0" in text or len(line) >= LONGEST_LINE - 3:
-        raise InputError(f"{path}: its first line is no header of a CSV table; fetch the file again")
-    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if separator in text and "," not in text:
-            raise InputError(f"{path}: the columns are separated by {name}; save the table with commas")
-    if not text.strip():
-        raise InputError(f"{path}: no header line, the file is blank; fetch the file again")
-    try:
-        return next(csv.reader([text]))
-    except csv.Error as error:
-        raise InputError(
-            f"{path}: its first line is no header of a CSV table ({error}); fetch the file again"
-        ) from error
+def read_labels(path: Path, layout: Layout) -> np.ndarray:
+    """Return the labels of a file with one label a line, int64 or text, shape (rows,).
 
-
-def find_columns(path: Path, header: Sequence[str], layout: Layout) -> list[str]:
-    """Return the names of the pixel columns in the order of their numbers.
+    A first line that is a usual name of labels, or a text above whole numbers, is a header.
 
     Raises
     ------
     InputError
-        Where a column is missing, doubled or one too many.
+        Where a line is no label.
     """
-    if layout.pixels and all(name.strip().isdigit() for name in header):
-        raise InputError(f"{path}: the first line is numbers, no header; add a line with the columns' names")
-    doubled = sorted({name for name in header if header.count(name) > 1}) if len(set(header)) < len(header) else []
-    if doubled:
-        raise InputError(f"{path}: column {shown(doubled, 1)} stands twice in the header; rename or remove one")
-    for name, key in ((layout.label, "data.label"), (layout.id, "data.id")):
-        if name is not None and name not in header:
-            raise InputError(
-                f"{path}: no column {name!r}; the header begins {shown(header)}; set {key} to the right name"
-            )
-    numbered = re.compile(re.escape(layout.pixels) + r"(0|[1-9][0-9]*)", re.ASCII)
-    found = {int(match[1]): name for name in header if (match := numbered.fullmatch(name))}
-    if not found:
-        raise InputError(
-            f"{path}: no pixel columns {layout.pixels}0, {layout.pixels}1, …; "
-            f"the header begins {shown(header)}; set data.pixels to the prefix of their names"
-        )
-    first = 0 if 0 in found else 1
-    wanted = range(first, first + layout.pixel_count)
-    missing = [number for number in wanted if number not in found]
-    if missing:
-        raise InputError(
-            f"{path}: {len(found)} pixel columns where data.shape asks for {layout.pixel_count}: "
-            f"{layout.pixels}{missing[0]} is missing; mend the header or set data.shape to the images' height and width"
-        )
-    extra = sorted(set(found) - set(wanted))
-    if extra:
-        raise InputError(
-            f"{path}: {len(found)} pixel columns where data.shape asks for {layout.pixel_count}: "
-            f"{found[extra[0]]} is one too many; remove it or set data.shape to the images' height and width"
-        )
-    return [found[number] for number in wanted]
-
-
-def unread_columns(path: Path, layout: Layout) -> list[str]:
-    """Return the columns of a table that its layout has no use for."""
-    header = read_header(path)
-    used = {*find_columns(path, header, layout), layout.label, layout.id}
-    return [name for name in header if name not in used]
+    try:
+        with open_table(path) as stream:
+            rows = [(row, number) for number, row in enumerate(csv.reader(bounded_lines(stream)), 1) if row]
+    except (csv.Error, *BROKEN) as error:
+        raise broken(path, error) from error
+    wide = next((number for row, number in rows if len(row) > 1), None)
+    if wide is not None:
+        raise InputError(f"{path}: line {wide} has more than one cell; a file of labels has one label a line")
+    cells = [row[0].strip() for row, _ in rows]
+    share = whole_share(cells[1:])
+    named = cells[:1] and (cells[0].lower() in LABEL_NAMES or (share >= MOSTLY and not NUMBER.fullmatch(cells[0])))
+    layout = layout._replace(text=share < MOSTLY if layout.labels is None else layout.text)
+    labels = [as_label(cell, layout) for cell in cells[bool(named) :]]
+    if None in labels:
+        bad = labels.index(None) + bool(named)
+        why = "is none of data.labels" if layout.labels is not None else "is no label like those before it"
+        raise InputError(f"{path}: line {rows[bad][1]}: {cells[bad][:40]!r} {why}; mend it")
+    return np.array(labels, object if layout.text else np.int64)

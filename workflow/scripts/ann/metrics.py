@@ -1,5 +1,6 @@
 """How good: accuracy with its interval, calibration, per-class figures, paired differences."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,9 @@ def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) ->
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def summary(probabilities: np.ndarray, labels: np.ndarray, distinct_rows: int | None = None) -> dict[str, Any]:
+def summary(
+    probabilities: np.ndarray, labels: np.ndarray, names: Sequence[Any], distinct_rows: int | None = None
+) -> dict[str, Any]:
     """Return the figures of metrics.json for some rows.
 
     Parameters
@@ -59,7 +62,9 @@ def summary(probabilities: np.ndarray, labels: np.ndarray, distinct_rows: int | 
     probabilities
         Shape (rows, classes).
     labels
-        uint8, shape (rows,).
+        Class numbers, shape (rows,).
+    names
+        The classes' own labels.
     distinct_rows
         How many different rows these are, where several members predict one; the interval is of
         as many.
@@ -72,7 +77,7 @@ def summary(probabilities: np.ndarray, labels: np.ndarray, distinct_rows: int | 
     accuracy = int(hits.sum()) / len(labels)
     per_class = [
         {
-            "label": label,
+            "label": names[label],
             "rows": int(true[label]),
             "recall": int(hits[label]) / int(true[label]) if true[label] else None,
             "precision": int(hits[label]) / int(said[label]) if said[label] else None,
@@ -113,3 +118,16 @@ def surest_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     """Return the rows whose likeliest class is not the label, the surest first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
+
+
+def lesson(predicted: np.ndarray, labels: np.ndarray, names: Sequence[Any]) -> str:
+    """Return in words that a network learned nothing: it is no better than saying one class; else nothing."""
+    counts = np.bincount(labels)
+    commonest = counts.max() / len(labels)
+    if np.all(predicted == predicted[0]):
+        return f"it learned nothing: it says {names[int(predicted[0])]} of every image"
+    if np.mean(predicted == labels) <= commonest:
+        return (
+            f"it learned nothing: always saying {names[int(counts.argmax())]} would be right as often ({commonest:.1%})"
+        )
+    return ""

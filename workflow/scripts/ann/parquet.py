@@ -60,9 +60,9 @@ def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
     return file
 
 
-def write_table(path: Path, columns: dict[str, pa.Array]) -> None:
-    """Write named columns of one length."""
-    pq.write_table(pa.table(columns), path, compression="zstd", write_page_checksum=True)
+def write_table(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str] | None = None) -> None:
+    """Write named columns of one length, and texts that belong to all of them."""
+    pq.write_table(pa.table(columns, metadata=metadata), path, compression="zstd", write_page_checksum=True)
     seal(path)
 
 

@@ -151,13 +151,15 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
     return figure
 
 
-def confusion(matrix: np.ndarray, title: str) -> Figure:
+def confusion(matrix: np.ndarray, labels: Sequence[Any], title: str) -> Figure:
     """Show which classes are taken for which, counts in the cells.
 
     Parameters
     ----------
     matrix
         Shape (classes, classes): rows are true, columns predicted classes.
+    labels
+        Of the classes.
     title
         Of the figure.
     """
@@ -172,7 +174,9 @@ def confusion(matrix: np.ndarray, title: str) -> Figure:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
                 axis.text(column, row, f"{count}", ha="center", va="center", fontsize=7.5)
-        axis.set(xticks=range(classes), yticks=range(classes))
+        names = [str(label) for label in labels]
+        axis.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 2 else 0)
+        axis.set_yticks(range(classes), names)
     axis.set(title=title, xlabel="said", ylabel="is")
     axis.grid(False)
     axis.tick_params(length=0)

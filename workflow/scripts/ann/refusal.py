@@ -6,43 +6,49 @@ first fault: a file of any size, honest or not, is told about soon after its fir
 
 import csv
 import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
 from ann import InputError
-from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table
+from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
 
 FAULTS_SHOWN = 5
 FAULTS_COUNTED = 1000
 ROWS_COUNTED = 100_000  # rows read on after the first fault
-INTEGER = re.compile(r"[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]{1,16})[ \t]*", re.ASCII)  # what pyarrow takes
+CELLS_KNOWN = 10_000  # accepted cells that are remembered
 
 
 class Allowed(NamedTuple):
-    """The integers that the cells of a column may hold, and what sets the limit."""
+    """Some columns by their places, what their cells may hold, and what is said of other cells.
 
-    values: range
-    limit: str
+    `accepts` takes a cell; where `together` it takes the list of a row's cells in these columns.
+    """
+
+    places: Sequence[int]
+    accepts: Callable[..., bool]
+    what: str
+    together: bool = False
 
 
-def refuse(path: Path, header: Sequence[str], allowed: Mapping[str, Allowed], reason: str) -> NoReturn:
+def refuse(
+    path: Path, names: Sequence[str], separator: str, named: bool, allowed: Sequence[Allowed], reason: str
+) -> NoReturn:
     """Raise the error that names the first bad cells, after a second, slow reading.
 
     Parameters
     ----------
     path
         A table that was found to be bad.
-    header
-        Its column names.
+    names, separator, named
+        Its columns, what stands between them, and whether its first line is a header.
     allowed
-        By column, what its cells may hold; other columns may hold anything.
+        What cells may hold; those of other columns may hold anything.
     reason
         What to say where the second reading finds nothing.
     """
     try:
-        faults, all_read = first_faults(path, header, allowed)
+        faults, all_read = first_faults(path, names, separator, named, allowed)
     except BROKEN as error:
         raise broken(path, error) from error
     if not faults:
@@ -53,21 +59,22 @@ def refuse(path: Path, header: Sequence[str], allowed: Mapping[str, Allowed], re
     raise InputError(f"{path}: mend these cells or leave the rows out:\n{listed}{more}")
 
 
-def first_faults(path: Path, header: Sequence[str], allowed: Mapping[str, Allowed]) -> tuple[list[str], bool]:
+def first_faults(
+    path: Path, names: Sequence[str], separator: str, named: bool, allowed: Sequence[Allowed]
+) -> tuple[list[str], bool]:
     """Return a sentence for each bad row or cell, and whether the file was read to its end."""
-    checked = [(index, name, allowed[name]) for index, name in enumerate(header) if name in allowed]
-    ordinary = {str(number) for number in range(min(column.values.stop for _, _, column in checked))}
+    checked = [(columns, set[str]()) for columns in allowed]
     faults: list[str] = []
     faulty_row = 0
     with open_table(path) as stream:
-        lines = csv.reader(bounded_lines(stream))
-        row, line = -1, 1
+        lines = csv.reader(bounded_lines(squeezed(stream, separator)), delimiter=separator)
+        row, line = (-1 if named else 0), 1
         try:
             for cells in lines:
                 row += bool(cells)
-                if row > 0 and cells and not (len(cells) == len(header) and ordinary.issuperset(cells)):
-                    where = f"row {row}, line {line}"
-                    faults += row_faults(cells, where, lines.line_num > line, len(header), checked)
+                if row > 0 and cells:
+                    found = row_faults(cells, lines.line_num > line, names, checked)
+                    faults += [f"row {row}, line {line}{fault}" for fault in found]
                     faulty_row = faulty_row or (row if faults else 0)
                 if len(faults) >= FAULTS_COUNTED or (faulty_row and row - faulty_row >= ROWS_COUNTED):
                     return faults[:FAULTS_COUNTED], False
@@ -80,26 +87,25 @@ def first_faults(path: Path, header: Sequence[str], allowed: Mapping[str, Allowe
 
 
 def row_faults(
-    cells: Sequence[str], where: str, has_line_breaks: bool, columns: int, checked: Sequence[tuple[int, str, Allowed]]
-) -> list[str]:
-    """Return a sentence for each thing wrong in one row."""
-    if len(cells) != columns:
+    cells: Sequence[str], has_line_breaks: bool, names: Sequence[str], checked: Sequence[tuple[Allowed, set[str]]]
+) -> Iterator[str]:
+    """Yield a sentence for each thing wrong in one row; remember the cells that are right."""
+    if len(cells) != len(names):
         why = ", or a quote that opens here is not closed" if has_line_breaks else ""
-        return [f"{where}: {len(cells)} cells where the header has {columns}{why}"]
-    return [
-        f"{where}, column {name}: {cells[index][:40]!r} is not an integer from "
-        f"{column.values.start} to {column.values.stop - 1} ({column.limit})"
-        for index, name, column in checked
-        if not is_integer(cells[index], column.values)
-    ]
-
-
-def is_integer(cell: str, values: range) -> bool:
-    """Tell whether a cell is one of some integers, as pyarrow would read it."""
-    match = INTEGER.fullmatch(cell)
-    if match is None or len(match[1]) > 40:
-        return False
-    return int(match[1], 16 if "x" in match[1].lower() else 10) in values
+        first = "first row" if names[0] == "column 1" else "header"
+        yield f": {len(cells)} cells where the {first} has {len(names)}{why}"
+        return
+    for columns, known in checked:
+        mine = [cells[place] for place in columns.places]
+        if columns.together:
+            if not columns.accepts(mine):
+                yield f": {columns.what}"
+        elif not known.issuperset(mine):
+            for place, cell in zip(columns.places, mine, strict=True):
+                if not columns.accepts(cell):
+                    yield f", column {names[place] or place + 1}: {cell[:40]!r} {columns.what}"
+                elif len(known) < CELLS_KNOWN:
+                    known.add(cell)
 
 
 def bounded_lines(stream: IO[bytes]) -> Iterator[str]:

@@ -31,7 +31,8 @@ class State:
     generator
         The source of all further randomness.
     about
-        The options it was trained with.
+        `sizes` and `options` it was trained with, and `trained`: by what, epoch range by epoch range (see
+        `provenance`).
     """
 
     epoch: int
@@ -63,6 +64,8 @@ def read_state(path: Path) -> State:
         epoch, step = int(arrays.pop("epoch")), int(arrays.pop("step"))
         if "parameters" not in arrays:
             raise KeyError("parameters")
+        if "trained" not in about:
+            raise KeyError("trained")  # those of an earlier version have none
     except (*DAMAGE, TypeError) as error:
         raise _not_ours(path, "a training state", error) from error
     return State(epoch, step, arrays, generator, about)
@@ -83,6 +86,8 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             raise KeyError("weight_0")
         if not {"deskew", "spread"} <= set(about["model"]):
             raise KeyError("spread")  # those of an earlier version have none
+        if "trained" not in about:
+            raise KeyError("trained")
     except (*DAMAGE, TypeError) as error:
         raise _not_ours(path, "exported weights", error) from error
     return arrays, about

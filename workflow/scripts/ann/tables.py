@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ann import InputError
-from ann.dataset import Dataset
-from ann.parquet import damaged, not_ours, read_groups, read_table, seal, write_table
+from ann.dataset import Dataset, class_numbers
+from ann.parquet import damaged, not_ours, open_file, read_groups, read_table, seal, write_table
 
 
 class Folds(NamedTuple):
@@ -52,18 +52,19 @@ def match_folds(path: Path, dataset: Dataset) -> np.ndarray:
 
 
 class Validation(NamedTuple):
-    """Out-of-fold predictions, train rows in order; see `write_validation`."""
+    """Out-of-fold predictions, train rows in order: class numbers (int32), places in `labels`."""
 
     label: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
     fold: np.ndarray
+    labels: list[Any]
 
 
 def write_validation(
     path: Path, dataset: Dataset, fold: np.ndarray, rows: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Write the out-of-fold predictions of the given rows of a dataset.
+    """Write the out-of-fold predictions of the given rows of a dataset, in the table's own labels.
 
     Parameters
     ----------
@@ -81,17 +82,18 @@ def write_validation(
     assert dataset.label is not None
     columns = _keys(dataset.shard[rows], dataset.shards, dataset.id[rows])
     columns["fold"] = pa.array(fold[rows], pa.int16())
-    columns["label"] = pa.array(dataset.label[rows])
-    columns["predicted"] = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
+    columns["label"] = pa.array(dataset.labels).take(pa.array(dataset.label[rows]))
+    columns["predicted"] = pa.array(dataset.labels).take(pa.array(probabilities.argmax(axis=1)))
     columns["probabilities"] = _vectors(probabilities)
-    write_table(path, columns)
+    write_table(path, columns, {"labels": json.dumps(dataset.labels)})
 
 
 def read_validation(path: Path) -> Validation:
     """Read what `write_validation` wrote; raises InputError where it is damaged."""
     table = read_table(path, ["label", "predicted", "probabilities", "fold"])
-    label, predicted, fold = (table[name].to_numpy() for name in ("label", "predicted", "fold"))
-    return Validation(label, predicted, _matrix(table["probabilities"]), fold)
+    labels = _labels(path, table.schema)
+    label, predicted = (class_numbers(table[name], labels) for name in ("label", "predicted"))
+    return Validation(label, predicted, _matrix(table["probabilities"]), table["fold"].to_numpy(), labels)
 
 
 def match_validation(path: Path, dataset: Dataset) -> Validation:
@@ -103,19 +105,27 @@ def match_validation(path: Path, dataset: Dataset) -> Validation:
 
 
 @contextlib.contextmanager
-def prediction_writer(path: Path, classes: int) -> Iterator[pq.ParquetWriter]:
+def prediction_writer(path: Path, labels: Sequence[Any], id_type: pa.DataType) -> Iterator[pq.ParquetWriter]:
     """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
-    vector = pa.list_(pa.float32(), classes)
-    schema = pa.schema([("id", pa.int64()), ("label", pa.uint8()), ("probabilities", vector)])
+    vector = pa.list_(pa.float32(), len(labels))
+    fields = [("id", id_type), ("label", pa.array(labels).type), ("probabilities", vector)]
+    schema = pa.schema(fields, metadata={"labels": json.dumps(labels)})
     with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         yield writer
     seal(path)
 
 
-def write_predictions(writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray) -> None:
-    """Append the ids, likeliest classes and probabilities of some test rows."""
-    labels = pa.array(probabilities.argmax(axis=1).astype(np.uint8))
-    writer.write_table(pa.table([pa.array(ids), labels, _vectors(probabilities)], schema=writer.schema))
+def write_predictions(
+    writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray, labels: Sequence[Any]
+) -> None:
+    """Append the ids, likeliest labels and probabilities of some test rows."""
+    likeliest = pa.array(labels).take(pa.array(probabilities.argmax(axis=1)))
+    writer.write_table(pa.table([pa.array(ids), likeliest, _vectors(probabilities)], schema=writer.schema))
+
+
+def predicted_labels(path: Path) -> list[Any]:
+    """Return all labels, in the order of the classes, of predictions that `prediction_writer` wrote."""
+    return _labels(path, open_file(path).schema_arrow)
 
 
 def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -177,6 +187,14 @@ def _keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa
 def _shard_column(table: pa.Table) -> tuple[np.ndarray, list[str]]:
     column = table["shard"].combine_chunks()
     return column.indices.to_numpy(), column.dictionary.to_pylist()
+
+
+def _labels(path: Path, schema: pa.Schema) -> list[Any]:
+    said = (schema.metadata or {}).get(b"labels")
+    if said is None:
+        raise not_ours(path, "it does not say its labels")
+    labels: list[Any] = json.loads(said)
+    return labels
 
 
 def _vectors(matrix: np.ndarray) -> pa.Array:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ann import InputError, augment, network, optimizers, schedules
+from ann import InputError, augment, network, optimizers, provenance, schedules
 from ann.state import State
 from ann.vectors import Vectors
 
@@ -38,7 +38,8 @@ def start(sizes: Sequence[int], options: dict[str, Any], fold: int) -> State:
     if options["average"]:
         vectors["average"] = parameters.copy()
     # the third number keeps this stream apart from the one that drew the parameters
-    return State(0, 0, vectors, np.random.default_rng([*seed, 1]), {"sizes": list(sizes), "options": options})
+    about = {"sizes": list(sizes), "options": options, "trained": []}
+    return State(0, 0, vectors, np.random.default_rng([*seed, 1]), about)
 
 
 class Trainer:
@@ -63,7 +64,11 @@ class Trainer:
         self.epoch_number, self.step = state.epoch, state.step
         self.generator = np.random.default_rng()
         self.generator.bit_generator.state = state.generator.bit_generator.state
-        self.about = state.about
+        self.about, self.first_epoch, self.circumstances = (
+            state.about,
+            state.epoch + 1,
+            provenance.circumstances(threads),
+        )
         self.augments = augment.is_active(options["augment"])
         # the weights of a pixel that is never lit have no gradient: where nothing else moves them
         # either, they need no arithmetic
@@ -104,18 +109,19 @@ class Trainer:
         order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
         order = np.arange(count) if self.full_batch else np.random.default_rng(order_seed).permutation(count)
         batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
-        for helper in self.helpers:
-            helper.generator = np.random.default_rng([augment_seed, helper.number])
+        augment_generator = np.random.default_rng([augment_seed, 0])
         dropout_generator = np.random.default_rng(dropout_seed)
         self.loss, self.correct = 0.0, 0
         self.gradient_norms: list[float] = []
         # what is not finite any more is found, and told, at the end of the epoch
         with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
-            self._share_out(pool, lambda helper: helper.prepare(batches[0]))
+            drawn = self._draw(batches[0], augment_generator)
+            self._share_out(pool, functools.partial(_Helper.prepare, batch=batches[0], drawn=drawn))
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
                 self._differentiate(batch, dropout_generator)
                 self._begin_update(total_epochs)
-                self._share_out(pool, functools.partial(_Helper.update_then_prepare, following=following))
+                drawn = self._draw(following, augment_generator)
+                self._share_out(pool, functools.partial(_Helper.update_then_prepare, following=following, drawn=drawn))
         self.epoch_number += 1
         loss = self.loss / count
         self._check_finite(loss, self.gradient_norms, self.vectors.parameters)
@@ -136,6 +142,11 @@ class Trainer:
         task(self.helpers[0])
         for other in others:
             other.result()
+
+    def _draw(self, batch: np.ndarray | None, generator: np.random.Generator) -> np.ndarray | None:
+        """Draw the distortions of a whole batch, so that they are the same for any number of threads."""
+        distortion = self.helpers[0].distortion
+        return None if batch is None or distortion is None else distortion.draw(len(batch), generator)
 
     def _differentiate(self, batch: np.ndarray, generator: np.random.Generator) -> None:
         """Carry a batch forward and back; add up its loss and correct answers."""
@@ -204,7 +215,10 @@ class Trainer:
 
     def state(self) -> State:
         """Return the state after the last epoch, valid until the next."""
-        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, self.about)
+        epochs = self.first_epoch, self.epoch_number
+        trained = provenance.extended(self.about["trained"], epochs, self.circumstances)
+        about = {**self.about, "trained": trained}
+        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, about)
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
@@ -225,29 +239,28 @@ class _Helper:
         largest = max(span.stop - span.start for span, _ in trainer.vectors.pieces)
         self.scratch = np.empty(largest, trainer.images.dtype)
         self.distortion = augment.Distortion(shape, trainer.options["augment"]) if trainer.augments else None
-        self.generator = np.random.default_rng()
         self.keeps_images = trainer.full_batch and not trainer.augments
         self.prepared = False
 
-    def update_then_prepare(self, following: np.ndarray | None) -> None:
+    def update_then_prepare(self, following: np.ndarray | None, drawn: np.ndarray | None) -> None:
         """Update this thread's pieces, then make ready its rows of the following batch, if there is one."""
         with np.errstate(all="ignore"):  # each thread has its own; see run_epoch
             self._update()
         if following is not None:
-            self.prepare(following)
+            self.prepare(following, drawn)
 
-    def prepare(self, batch: np.ndarray) -> None:
-        """Gather, scale and distort this thread's rows of a batch."""
+    def prepare(self, batch: np.ndarray, drawn: np.ndarray | None) -> None:
+        """Gather, scale and distort this thread's rows of a batch; `drawn` are the distortions of all its rows."""
         if self.prepared and self.keeps_images:
             return  # the same rows in the same order, every epoch
         trainer = self.trainer
         first, last = (len(batch) * (self.number + i) // trainer.threads for i in (0, 1))
         raw, images = self.raw[: last - first], trainer.images[first:last]
         np.take(trainer.rows.images, batch[first:last], axis=0, out=raw, mode="clip")
-        if self.distortion is None:
+        if self.distortion is None or drawn is None:
             np.divide(raw, trainer.rows.pixel_max, out=images, dtype=images.dtype)
         else:
-            self.distortion.apply(raw, trainer.rows.pixel_max, self.generator, images)
+            self.distortion.warp(raw, trainer.rows.pixel_max, drawn[:, first:last], images)
         self.prepared = True
 
     def _update(self) -> None:

@@ -6,7 +6,9 @@ The wrapping is told by the content, not by the name.
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -27,6 +29,7 @@ WRAPPINGS = {
     b"\x28\xb5\x2f\xfd": "zst",
 }
 BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
+LITTER = re.compile(r"/$|^__MACOSX/|(^|/)\.DS_Store$")  # folders, and what a Mac leaves in an archive
 LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels takes 3 kB at most
 
 
@@ -73,7 +76,7 @@ def open_member(path: Path, raw: IO[bytes]) -> IO[bytes]:
 
 def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of an archive, or say what else is in it."""
-    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
+    members = [member for member in archive.infolist() if not LITTER.search(member.filename)]
     if any(member.filename == "[Content_Types].xml" for member in members):
         raise InputError(f"{path}: this is a spreadsheet or document; save the table as CSV")
     if len(members) != 1:
@@ -96,3 +99,32 @@ def broken(path: Path, error: Exception) -> InputError:
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
     return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
+
+
+def squeezed(stream: IO[bytes], separator: str) -> IO[bytes]:
+    """Return a table's stream with one blank between cells where blanks separate them; else as it is."""
+    return io.BufferedReader(_Squeezed(stream), 1 << 20) if separator == " " else stream
+
+
+class _Squeezed(io.RawIOBase):
+    """Lines with every run of blanks made one, and none at their ends."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.rest, self.ready = stream, b"", b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = b"more"
+        while piece and not self.ready:
+            piece = self.stream.read(1 << 18)
+            text = self.rest + piece
+            end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+            if not piece or len(text) > LONGEST_LINE:
+                end = len(text)
+            lines, self.rest = re.sub(rb"[ \t]+", b" ", text[:end]), text[end:]
+            self.ready = re.sub(rb" ?([\r\n]) ?", rb"\1", lines.strip(b" "))
+        count = min(len(buffer), len(self.ready))
+        buffer[:count], self.ready = self.ready[:count], self.ready[count:]
+        return count

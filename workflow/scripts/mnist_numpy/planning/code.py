@@ -1,20 +1,23 @@
-"""Which code a script can run, by definition: what a stage's results depend on beside its options and inputs."""
+"""Which code a script can run, by definition: what its results depend on beside options and inputs.
+
+When in doubt, code counts: names are followed without regard to scopes.
+"""
 
 import hashlib
-import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mnist_numpy.planning import templates
 from mnist_numpy.planning.definitions import MAIN, MODULE, summarize
 
-Definition = tuple[str, str]  # dotted name of the module, name within it
-# of a module, but of nothing that is written in it
-OF_ANY_MODULE = {"__file__", "__name__", "__package__", "__path__", "__spec__", "__loader__"}
+Definition = tuple[str, str]  # a module by its dotted name, and a name in it
 DISTRIBUTIONS = {"yaml": "PyYAML"}  # those of another name than their module
-TOLD = 5  # changes, before the others are only counted
+NAMED = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+["']([^"']+)["']""")
+# those of Jinja, and of style sheets and programs where they begin a line
+COMMENT = re.compile(r"\{#.*?#\}|^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*\n", re.DOTALL | re.MULTILINE)
+MOST_NAMED = 5  # changes in one sentence; the others are counted
 
 
 class Reach(NamedTuple):
@@ -23,242 +26,139 @@ class Reach(NamedTuple):
     Attributes
     ----------
     definitions
-        By file and name, such as `ann/augment.py:draw`, a hash of the syntax. `<module>` are the statements of a
-        file that define nothing; of the script also those that run only when it is started.
+        By file and name, such as `ann/augment.py:draw`, a hash of the syntax. `<module>` are the statements
+        of a file that define nothing, and of the script also those that run when it is started.
     packages
-        The modules of others, by their first name, that these definitions use; Python's own left out.
+        The top-level names of the third-party modules that these definitions use.
     """
 
     definitions: dict[str, str]
     packages: tuple[str, ...]
 
 
-class Edges(NamedTuple):
-    """What one definition, or importing one module, leads to."""
-
-    definitions: tuple[Definition, ...]
-    modules: tuple[str, ...]  # imported, and so run
-    packages: tuple[str, ...]
-
-
 class Code:
-    """A folder of scripts, with what is known of it so far; make a new one after a change."""
+    """A folder of scripts and of the modules that they import.
+
+    Parameters
+    ----------
+    scripts
+        The folder.
+    remember
+        Given a file and a function of its bytes, returns the function's value, perhaps from a cache.
+    """
 
     def __init__(self, scripts: Path, remember: Callable[[Path, Callable[[bytes], Any]], Any] | None = None) -> None:
-        """Look into a folder.
-
-        Parameters
-        ----------
-        scripts
-            The folder that scripts import from.
-        remember
-            Given a file and a function of its content, returns the function's value (JSON can hold it), perhaps
-            without reading the file.
-        """
         self.scripts = scripts
         self.remember = remember or (lambda path, compute: compute(path.read_bytes()))
-        self.files = modules_in(scripts)
+        # a package goes before a module of its name; a name that begins with a dot is an editor's
+        paths = [path.relative_to(scripts) for path in sorted(scripts.rglob("*.py"), reverse=True)]
+        hidden = [path for path in paths if any(part.startswith(".") for part in path.parts)]
+        self.files = {module_name(path): scripts / path for path in paths if path not in hidden}
         self.summaries: dict[str, dict[str, Any]] = {}
-        self.bindings: dict[str, dict[str, list[tuple[str, str]]]] = {}
-        self.edges: dict[Definition, Edges] = {}
 
     def reach(self, script: str) -> Reach:
-        """Return what a script can run.
-
-        Parameters
-        ----------
-        script
-            Its path within the folder.
-        """
-        start = script.removesuffix(".py").replace("/", ".")
+        """Return the definitions that a script can reach, and the packages that they use."""
+        start = module_name(Path(script))
         found: set[Definition] = set()
         packages: set[str] = set()
-        imported: set[str] = set()
-        modules, waiting = [start], [(start, MAIN)]
-        while modules or waiting:
-            edges = self.edges_of(waiting.pop()) if waiting else self.run_by(modules.pop())
-            packages.update(edges.packages)
-            modules += [module for module in edges.modules if module not in imported]
-            imported.update(edges.modules)
-            new = set(edges.definitions) - found
-            found |= new
-            waiting += new
-        hashes = {f"{self.files[module]}:{name}": self.hash_of(module, name) for module, name in found}
-        if started := self.hash_of(start, MAIN):
-            both = hashes.get(f"{script}:{MODULE}", "") + started
-            hashes[f"{script}:{MODULE}"] = hashlib.sha256(both.encode()).hexdigest()[:12]
+        run: set[str] = set()
+        waiting: list[Definition] = [(start, MAIN), (start, MODULE)]
+        while waiting:
+            module, name = definition = waiting.pop()
+            if module not in self.files:
+                packages |= {module.partition(".")[0]} - sys.stdlib_module_names
+            elif name == "*":
+                waiting += [(module, inner) for inner in self.summary(module)["definitions"] if inner != MAIN]
+                waiting += [
+                    target for alias, *_ in self.summary(module)["imports"] for target in self.resolve(module, [alias])
+                ]
+            elif definition not in found and name in self.summary(module)["definitions"]:
+                found.add(definition)
+                for use in self.summary(module)["definitions"][name]["uses"]:
+                    waiting += self.resolve(module, use.split("."))
+            if module in self.files and module not in run:
+                run.add(module)
+                waiting += self.run_by_import(module)
+        hashes: dict[str, str] = {}
+        for module, name in sorted(found):
+            key = f"{self.files[module].relative_to(self.scripts)}:{MODULE if name == MAIN else name}"
+            hashes[key] = hashes.get(key, "") + self.summary(module)["definitions"][name]["hash"]
         return Reach(dict(sorted(hashes.items())), tuple(sorted(packages)))
 
-    def templates(self, folder: Path, root: str) -> dict[str, str]:
-        """Return a hash of each file that a Jinja template is put together from, itself included.
-
-        Comments do not count.
-
-        Parameters
-        ----------
-        folder
-            Of the templates.
-        root
-            The template's name within it.
-
-        Raises
-        ------
-        ValueError
-            Where a template names another by anything but a text.
-        """
-        found: dict[str, str] = {}
-        waiting = [root]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found[name], named = self.remember(folder / name, templates.reader(name))
-                waiting += named
-        return dict(sorted(found.items()))
-
     def summary(self, module: str) -> dict[str, Any]:
-        """Return what is to be known of a module of the folder."""
+        """Return the imports and definitions of a module."""
         if module not in self.summaries:
-            nothing: dict[str, Any] = {"imports": [], "definitions": {}}
-            file = self.files[module]
-            self.summaries[module] = self.remember(self.scripts / file, summarize) if file else nothing
+            self.summaries[module] = self.remember(self.files[module], summarize)
         return self.summaries[module]
 
-    def hash_of(self, module: str, name: str) -> str:
-        """Return the hash of a definition; "" where there is none."""
-        return self.summary(module)["definitions"].get(name, {"hash": ""})["hash"]
+    def run_by_import(self, module: str) -> Iterator[Definition]:
+        """Yield what importing a module runs: its packages, the modules it imports, and its own statements."""
+        parts = module.split(".")
+        packages = [".".join(parts[:length]) for length in range(1, len(parts))]
+        yield from ((package, MODULE) for package in packages if package in self.files)
+        for _, target, name in self.summary(module)["imports"]:
+            base = self.absolute(module, target)
+            if name == "*":
+                yield base, "*"
+            yield from ((imported, MODULE) for imported in (base, dotted(base, name)) if imported in self.files)
+        yield from ((module, name) for name, entry in self.summary(module)["definitions"].items() if entry["runs"])
 
-    def bound(self, module: str) -> dict[str, list[tuple[str, str]]]:
-        """Return what a module's imports bind: by name, the modules and the names in them."""
-        if module not in self.bindings:
-            self.bindings[module] = self.by_name(module, self.summary(module)["imports"])
-        return self.bindings[module]
+    def resolve(self, module: str, chain: list[str]) -> Iterator[Definition]:
+        """Yield what a name of a module, with the attributes that are asked of it, stands for."""
+        head, *rest = chain
+        if head in self.summary(module)["definitions"]:
+            yield module, head
+        for alias, target, name in self.summary(module)["imports"]:
+            if alias in (head, "*"):
+                yield from self.member(self.absolute(module, target), [name, *rest] if name else rest)
 
-    def by_name(self, module: str, imports: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[str, str]]]:
-        """Return imports by the name they bind, with the modules' full names."""
-        names: dict[str, list[tuple[str, str]]] = {}
-        for name, target, attribute in imports:
-            names.setdefault(name, []).append((self.absolute(module, target), attribute))
-        return names
+    def member(self, module: str, chain: list[str]) -> Iterator[Definition]:
+        """Yield what a chain of attributes of a module stands for; all of the module where that is not plain."""
+        inner = dotted(module, chain[0]) if chain else ""
+        within = [file for file in self.files if file == module or file.startswith(f"{module}.")]
+        if inner in self.files:
+            yield from self.member(inner, chain[1:])
+        elif module and not within:
+            yield module, MODULE  # a package of others
+        elif chain and module in self.files and (targets := list(self.resolve(module, chain))):
+            yield from targets
+        else:
+            yield from ((file, "*") for file in within)
 
     def absolute(self, module: str, target: str) -> str:
         """Return the full name of a module that another imports, perhaps by a relative name."""
         name = target.lstrip(".")
-        level = len(target) - len(name)
-        if not level:
+        if name == target:
             return target
-        package = module.split(".")
-        level -= self.is_package(module)
-        return joined(".".join(package[: len(package) - level]), name)
-
-    def is_package(self, module: str) -> bool:
-        """Tell whether a module of the folder has others within."""
-        return not self.files[module].removesuffix("__init__.py").endswith(".py")
-
-    def run_by(self, module: str) -> Edges:
-        """Return what importing a module runs: its package, what it imports, and its statements that do something."""
-        if (module, "") not in self.edges:
-            summary = self.summary(module)
-            names = {use.split(".")[0] for entry in summary["definitions"].values() for use in entry["uses"]}
-            # an import that nothing names is there for what it does
-            silent = [found for found in summary["imports"] if found[0] and found[0] not in names]
-            packages = [self.absolute(module, target) for _, target, _ in silent]
-            self.edges[module, ""] = Edges(
-                tuple((module, name) for name, entry in summary["definitions"].items() if entry["always"]),
-                (*self.imported(module, summary["imports"]), *self.packages_of(module)),
-                tuple(filter(None, map(self.package, packages))),
-            )
-        return self.edges[module, ""]
-
-    def imported(self, module: str, imports: Iterable[tuple[str, str, str]]) -> Iterator[str]:
-        """Yield the modules of the folder that imports run."""
-        for _, target, attribute in imports:
-            base = self.absolute(module, target)
-            for name in (base, joined(base, attribute)):
-                if name in self.files:
-                    yield name
-                    yield from self.packages_of(name)
-
-    def packages_of(self, module: str) -> Iterator[str]:
-        """Yield the packages that a module is in."""
         parts = module.split(".")
-        yield from (".".join(parts[:length]) for length in range(1, len(parts)))
+        level = len(target) - len(name) - (self.files[module].name == "__init__.py")
+        return dotted(".".join(parts[: len(parts) - level]), name)
 
-    def package(self, module: str) -> str:
-        """Return the first name of a module of others; "" for Python's own and for those of the folder."""
-        first = module.split(".")[0]
-        return "" if first in sys.stdlib_module_names or first in self.files else first
-
-    def edges_of(self, definition: Definition) -> Edges:
-        """Return what a definition leads to."""
-        if definition not in self.edges:
-            module, name = definition
-            entry = self.summary(module)["definitions"].get(name, {"uses": [], "imports": []})
-            within = self.by_name(module, entry["imports"])
-            found: set[Definition | str] = set()
-            seen: set[tuple[str, ...]] = set()
-            for root, *rest in [use.split(".") for use in entry["uses"]]:
-                if root in self.summary(module)["definitions"]:
-                    found.add((module, root))
-                found.update(self.followed(within.get(root, []) + self.bound(module).get(root, []), rest, seen))
-            stars = self.bound(module).get("*", []) if name == MODULE else []
-            found.update(self.followed(stars, [], seen))
-            self.edges[definition] = Edges(
-                tuple(target for target in found if not isinstance(target, str)),
-                tuple(self.imported(module, entry["imports"])),
-                tuple(target for target in found if isinstance(target, str) and target),
-            )
-        return self.edges[definition]
-
-    def followed(
-        self, targets: Iterable[tuple[str, str]], rest: list[str], seen: set[tuple[str, ...]]
-    ) -> Iterator[Definition | str]:
-        """Yield the definitions, and packages of others, that attributes of an imported name lead to."""
-        for target, attribute in targets:
-            if target not in self.files:
-                yield self.package(target)
-            else:
-                yield from self.member(target, [attribute, *rest] if attribute not in ("", "*") else rest, seen)
-
-    def member(self, module: str, chain: list[str], seen: set[tuple[str, ...]]) -> Iterator[Definition | str]:
-        """Yield what a chain of attributes of a module leads to; the whole module where that is not plain."""
-        if (module, *chain) in seen:
-            return
-        seen.add((module, *chain))
-        inner = bool(chain) and joined(module, chain[0]) in self.files
-        names = self.summary(module)["definitions"]
-        if inner:
-            yield from self.member(joined(module, chain[0]), chain[1:], seen)
-        if chain and chain[0] in names:
-            yield module, chain[0]
-        if chain and chain[0] in self.bound(module):
-            yield from self.followed(self.bound(module)[chain[0]], chain[1:], seen)
-        elif not chain or not (inner or chain[0] in names or chain[0] in OF_ANY_MODULE):
-            yield from ((module, name) for name in names if name != MAIN)
-            for targets in self.bound(module).values():
-                yield from self.followed(targets, [], seen)
-            for below in [name for name in self.files if name.rpartition(".")[0] == module]:
-                yield from self.member(below, [], seen)
+    def templates(self, folder: Path, root: str) -> dict[str, str]:
+        """Return a hash, without comments, of each file that a Jinja template is put together from."""
+        found: dict[str, str] = {}
+        waiting = [root]
+        while waiting:
+            if (name := waiting.pop()) not in found:
+                found[name], named = self.remember(folder / name, read_template)
+                waiting += named
+        return found
 
 
-def modules_in(scripts: Path) -> dict[str, str]:
-    """Return the modules that can be imported from a folder, each with its file; "" for a package without one."""
-    found: dict[str, str] = {}
-    for folder, folders, files in os.walk(scripts):
-        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
-        path = Path(folder).relative_to(scripts)
-        # a name that begins with a dot is an editor's, perhaps of a file that is not there
-        for file in [name for name in files if name.endswith(".py") and name[0] != "." and name != "__init__.py"]:
-            found[".".join([*path.parts, file.removesuffix(".py")])] = (path / file).as_posix()
-        package = ".".join(path.parts)
-        if "__init__.py" in files:
-            found[package] = (path / "__init__.py").as_posix()
-        found.setdefault(package, "")
-    return found
-
-
-def joined(package: str, name: str) -> str:
-    """Return the full name of a module within a package; a package without a name is the folder itself."""
+def dotted(package: str, name: str) -> str:
+    """Return the full name of something in a package; a package without a name is the folder itself."""
     return f"{package}.{name}" if package and name else package or name
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of the module in a file."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def read_template(content: bytes) -> tuple[str, list[str]]:
+    """Return the hash of a template, style sheet or program, and the files that it names."""
+    text = COMMENT.sub("", content.decode())
+    return hashlib.sha256(text.encode()).hexdigest()[:12], NAMED.findall(text)
 
 
 def distribution(module: str) -> str:
@@ -267,13 +167,13 @@ def distribution(module: str) -> str:
 
 
 def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return what differs between two reaches' definitions, a sentence each; many are only counted."""
+    """Return what differs between the definitions of two reaches, a sentence each; many are only counted."""
     sentences = []
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             path, _, name = key.partition(":")
-            what = "what runs when it is started or imported" if name == MODULE else f"`{name}`"
+            what = "what runs when it is started or imported" if name == MODULE else f"`{name}`" if name else "it"
             how = "has changed" if key in before and key in now else "was added" if key in now else "was removed"
             sentences.append(f"{Path(path).name}: {what} {how}")
-    more = len(sentences) - TOLD
-    return [*sentences[:TOLD], f"and {more} more"] if more > 0 else sentences
+    more = len(sentences) - MOST_NAMED
+    return [*sentences[:MOST_NAMED], f"and {more} more"] if more > 0 else sentences

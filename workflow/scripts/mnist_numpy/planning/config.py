@@ -3,7 +3,7 @@
 import copy
 import difflib
 import math
-import re
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,9 +15,12 @@ from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
+from mnist_numpy.planning.contradictions import contradictions, shown
+
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
-MOST_BLOCKS = 400  # of a member; Snakemake plans a chain by recursion, and between 400 and 1,000 Python stops it
 LARGEST = sys.float_info.max  # a larger whole number is no float
+PATHS = ("train", "test", "train_labels", "test_labels", "sample_submission")
+RENAMED = {"data.classes": "the labels are found in the table, or named in data.labels"}
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -50,7 +53,21 @@ def read_settings(
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     given = plain(config)
-    update_config(given, numbers_as_numbers(plain(options or {})))
+    extended = numbers_as_numbers(plain(options or {}))
+    update_config(given, extended)
+    known = schema["properties"]["data"]["properties"]
+    data = given["data"] if isinstance(given.get("data"), dict) else {}
+    if "train" in data and "test" not in data:
+        data["test"] = None
+    # nor is the shipped test set that of a table named with --config
+    named = extended.get("data")
+    if (
+        isinstance(named, dict)
+        and "train" in named
+        and "test" not in named
+        and data["test"] == known["test"]["default"]
+    ):
+        data["test"] = None
     faults = [fault for file in files for fault in doubled_keys(Path(file))]
     errors = sorted(Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.path)))
     mistyped = {tuple(error.path) for error in errors if error.validator == "type"}
@@ -59,6 +76,8 @@ def read_settings(
     faults += [sentence for error in errors for sentence in explain(error)]
     if not faults:
         settings = fill(given, schema, schema)
+        for key in PATHS:
+            settings["data"][key] = expanded(settings["data"][key])
         faults = list(contradictions(settings))
     if faults:
         raise WorkflowError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
@@ -76,6 +95,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def expanded(paths: Any) -> Any:
+    """Return paths with `~` and `$VARIABLES` filled in."""
+    if isinstance(paths, list):
+        return [expanded(path) for path in paths]
+    return os.path.expanduser(os.path.expandvars(paths)) if isinstance(paths, str) else paths
 
 
 def numbers_as_numbers(value: Any) -> Any:
@@ -115,7 +141,7 @@ def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return [fill(item, schema["items"], root) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if schema["type"] == "number":
+        if "number" in schema["type"]:
             return math.inf if abs(value) > LARGEST else float(value)
         return int(value)
     return value
@@ -142,7 +168,7 @@ def explain(error: ValidationError) -> Iterator[str]:
             close = difflib.get_close_matches(name, known, 1)
             where = ".".join([*map(str, error.path), name or "''"])
             near = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-            yield f"{where}: unknown key; {near}"
+            yield f"{where}: unknown key; {RENAMED.get(where, near)}"
     elif rule == "type" and value is None and bound == "object":
         yield f"{key}: the section is empty; write its keys below it, or leave it out"
     elif rule == "type":
@@ -156,7 +182,8 @@ def explain(error: ValidationError) -> Iterator[str]:
     elif rule == "pattern" and key == "submission.from":
         yield f"{key}: {shown(value)} is not best; to name models, write a list: [{shown(value)}]"
     elif rule == "pattern":
-        yield f"{key}: {shown(value)} is neither a whole number nor full"
+        full = key.endswith("batch_size")
+        yield f"{key}: {shown(value)} is {'neither a whole number nor full' if full else 'not auto'}"
     else:
         yield f"{key}: {LIMITS[str(rule)](value, bound)}"
 
@@ -166,7 +193,7 @@ LIMITS = {
     "maximum": lambda value, bound: f"{value} is more than {bound}",
     "exclusiveMinimum": lambda value, bound: f"{value} is not more than {bound}",
     "exclusiveMaximum": lambda value, bound: f"{value} is not less than {bound}",
-    "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(map(str, bound))}",
+    "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(str(one).lower() for one in bound)}",
     "minItems": lambda value, bound: f"{len(value)} entries, at least {bound} are needed",
     "maxItems": lambda value, bound: f"{len(value)} entries, at most {bound} are taken",
     "minLength": lambda value, bound: "the text is empty",
@@ -195,61 +222,6 @@ def number_as_text(value: Any, kind: Any) -> str:
     if not math.isfinite(number):
         return ""
     return f": YAML takes it for text; write {int(number) if kind == 'integer' and number.is_integer() else number!r}"
-
-
-def shown(value: Any) -> str:
-    """Return a value as the user may recognize it, cut short."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def contradictions(settings: dict[str, Any]) -> Iterator[str]:
-    """Yield what the schema cannot tell: keys that contradict each other, numbers that are none."""
-    models, chosen = settings["models"], settings["submission"]["from"]
-    if chosen == "best" and settings["folds"]["count"] == 1 and len(models) > 1:
-        yield (
-            "submission.from: best needs folds to compare the models by (folds.count is 1); "
-            "raise folds.count or name models: [" + ", ".join(models) + "]"
-        )
-    for name in [] if chosen == "best" else chosen:
-        if name not in models:
-            yield f"submission.from: no model {shown(name)}; there are {', '.join(models)}"
-    data = settings["data"]
-    for key in ("label", "id"):
-        if data[key] and re.fullmatch(re.escape(data["pixels"]) + "[0-9]+", data[key]):
-            yield f"data.{key}: {shown(data[key])} is a pixel column, as data.pixels says; name another column"
-    if data["id"] == data["label"]:
-        yield f"data.id: {shown(data['id'])} is the label column (data.label); name another column"
-    for name, model in models.items():
-        if model["schedule"].get("warm_up", 0) >= model["epochs"]:
-            yield (
-                f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} epochs are not fewer than "
-                f"epochs ({model['epochs']}): the rate would only rise; lower it"
-            )
-        if model["epochs"] > MOST_BLOCKS * model["block"]:
-            enough = math.ceil(model["epochs"] / MOST_BLOCKS)
-            yield (
-                f"models.{name}.epochs: {model['epochs']} in blocks of {model['block']} are more than {MOST_BLOCKS} "
-                f"blocks in a row, which Snakemake cannot plan; raise block to {enough} or more"
-            )
-        if len(model["vary"]) > settings["folds"]["count"]:
-            yield (
-                f"models.{name}.vary: {len(model['vary'])} entries, but folds.count is "
-                f"{settings['folds']['count']}: those beyond it would never be used; leave them out"
-            )
-    yield from not_finite(settings, ())
-
-
-def not_finite(value: Any, path: tuple[str, ...]) -> Iterator[str]:
-    """Yield a sentence for each infinite or undefined number."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from not_finite(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from not_finite(item, (*path, str(number)))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield f"{'.'.join(path)}: {value} is not a finite number"
 
 
 class _StrictLoader(yaml.SafeLoader):

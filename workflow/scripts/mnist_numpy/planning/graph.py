@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+STORE = "results/store"
+
 
 class Job(NamedTuple):
     """A job of the graph.
@@ -21,7 +23,7 @@ class Job(NamedTuple):
     """
 
     rule: str
-    wildcards: dict[str, str]
+    wildcards: dict[str, Any]
     made_of: dict[str, Any]
     inputs: dict[str, str | list[str]]
     outputs: dict[str, str]
@@ -43,23 +45,67 @@ class Job(NamedTuple):
 
     def __str__(self) -> str:
         """Return the rule with its wildcards, as `snakemake --dry-run` writes them."""
-        return " ".join([self.rule, ", ".join(f"{name}={value}" for name, value in self.wildcards.items())]).rstrip()
+        values = {name: f"{value:04d}" if name == "epoch" else value for name, value in self.wildcards.items()}
+        return " ".join([self.rule, ", ".join(f"{name}={value}" for name, value in values.items())]).rstrip()
 
 
-def planned_once(stage: Callable[..., Job]) -> Callable[..., Job]:
-    """Keep each job that a method plans: in `jobs` by its arguments, and in `makers` by the files it makes."""
+class Needs(NamedTuple):
+    """What a stage's results depend on, beside code and packages.
 
-    @functools.wraps(stage)
-    def plan(self: Any, *arguments: Any) -> Job:
-        name = (stage.__name__, *arguments)
-        if name not in self.jobs:
-            self.jobs[name] = job = stage(self, *arguments)
-            self.makers |= dict.fromkeys(job.outputs.values(), job)
-        job = self.jobs[name]
-        assert isinstance(job, Job)
-        return job
+    Attributes
+    ----------
+    options
+        Options of the config.
+    inputs
+        Results of other stages: paths in the store by the names that the rule gives them.
+    table
+        The checksum of a table.
+    also
+        Given the folder of the results, returns inputs that do not count.
+    """
 
-    return plan
+    options: Mapping[str, Any]
+    inputs: Mapping[str, str | list[str]] = {}
+    table: str | None = None
+    also: Callable[[str], dict[str, list[str]]] = lambda folder: {}
+
+
+def stage(folder: str, **files: str) -> Callable[[Callable[..., Needs]], Callable[..., Job]]:
+    """Turn a method that returns what a stage needs into one that returns its job.
+
+    The job is kept in `jobs` by rule and wildcards, and in `makers` by the files it makes.
+
+    Parameters
+    ----------
+    folder
+        The folder of the results in the store; the key is added to it.
+    files
+        Their names in it.
+    """
+
+    def decorate(method: Callable[..., Needs]) -> Callable[..., Job]:
+        rule = method.__name__
+        names = [name for name in method.__annotations__ if name != "return"]
+
+        @functools.wraps(method)
+        def plan(self: Any, *arguments: Any) -> Job:
+            if (job := self.jobs.get((rule, *arguments))) is None:
+                needs = method(self, *arguments)
+                software = {"code": self.context.code(rule), "packages": self.context.packages(rule)}
+                made_of = {"rule": rule, **needs._asdict(), **software}
+                del made_of["also"]
+                wildcards = dict(zip(names, arguments, strict=True))
+                place = f"{STORE}/{folder.format(**wildcards)}/{digest(made_of)}"
+                outputs = {name: f"{place}/{file.format(**wildcards)}" for name, file in files.items()}
+                job = Job(rule, wildcards, made_of, {**needs.inputs, **needs.also(place)}, outputs)
+                self.jobs[rule, *arguments] = job
+                self.makers |= dict.fromkeys(outputs.values(), job)
+            assert isinstance(job, Job)
+            return job
+
+        return plan
+
+    return decorate
 
 
 def digest(value: Any) -> str:

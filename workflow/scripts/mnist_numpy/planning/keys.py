@@ -7,22 +7,27 @@ a change asks for another name. So existence is validity, and no record or date 
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mnist_numpy.planning.config import member_options
-from mnist_numpy.planning.graph import Job, digest, planned_once
+from mnist_numpy.planning.graph import Job, Needs, stage
 
-STORE = "results/store"
 FIGURES = ("learning", "augmentation", "weights", "confusion", "mistakes", "reliability", "comparison")
 
 
+# what decides how a table is read
+LOOKS = ("separator", "header", "label", "pixels", "shape", "order", "pixel_min", "pixel_max", "invert")
+
+
 class Context(NamedTuple):
-    """What is known of the world outside the config.
+    """What results depend on beside the config.
 
     Attributes
     ----------
     tables
-        The checksum of each table, by split and shard; of the sample submission under `sample`.
+        The checksum of each table, by split and shard; of files of labels under `train_labels` and
+        `test_labels`, of the sample submission under `sample`.
     code
         Returns the hash of the code that a rule can run.
     packages
@@ -56,195 +61,142 @@ class Results:
 
     # --- Stage by stage, in the order in which the data flow --------------------------------------
 
-    @planned_once
-    def normalize(self, split: str, shard: str) -> Job:
+    @stage("normalize/{split}", shard="{shard}.parquet")
+    def normalize(self, split: str, shard: str) -> Needs:
         """Normalize one table to Parquet."""
-        read = ("label", "classes") if split == "train" else ("id",)
-        return self._job(
-            "normalize",
-            f"normalize/{split}",
-            {"shard": f"{shard}.parquet"},
-            options=subset(self.data, "pixels", "shape", "pixel_max", *read),
-            table=self.context.tables[split][shard],
-            split=split,
-            shard=shard,
-        )
+        options = subset(self.data, *LOOKS, "labels" if split == "train" else "id")
+        options["label_file"] = self.context.tables[f"{split}_labels"].get(shard)
+        return Needs(options, table=self.context.tables[split][shard])
 
-    @planned_once
-    def quality(self) -> Job:
+    @stage("quality", quality="quality.json")
+    def quality(self) -> Needs:
         """Describe the tables."""
-        return self._job(
-            "quality",
-            "quality",
-            {"quality": "quality.json"},
-            options=subset(self.data, "classes"),
-            inputs={"train": self.shards("train"), "test": self.shards("test")},
-        )
+        return Needs(subset(self.data, "labels"), {"train": self.shards("train"), "test": self.shards("test")})
 
-    @planned_once
-    def samples(self) -> Job:
+    @stage("samples", samples="samples.svg")
+    def samples(self) -> Needs:
         """Draw sample images."""
-        return self._job(
-            "samples",
-            "samples",
-            {"samples": "samples.svg"},
-            options=subset(self.settings["figures"], "samples", "seed"),
-            inputs={"shards": self.shards("train")},
-        )
+        return Needs(subset(self.settings["figures"], "samples", "seed"), {"shards": self.shards("train")})
 
-    @planned_once
-    def split(self) -> Job:
+    @stage("split", folds="folds.parquet")
+    def split(self) -> Needs:
         """Assign each training row to a fold."""
-        return self._job(
-            "split", "split", {"folds": "folds.parquet"}, options=self.folding, inputs={"shards": self.shards("train")}
-        )
+        return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
-    @planned_once
-    def train(self, model: str, fold: int, epoch: int) -> Job:
+    @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
+    def train(self, model: str, fold: int, epoch: int) -> Needs:
         """Train one member up to an epoch.
 
         The key does not depend on the epoch, so that raising `epochs` adds to the chain; nor on the
         checkpoint that training continues from, which leads to the same state.
         """
-        job = self._job(
-            "train",
-            f"train/{model}/fold-{fold}",
-            {"state": f"epoch-{epoch:04d}.npz", "history": f"epoch-{epoch:04d}.csv"},
-            options={"model": self.training_options(model, fold), **subset(self.data, "classes")},
-            inputs={"shards": self.shards("train"), "folds": self.split().outputs["folds"]},
-            model=model,
-            fold=str(fold),
-            epoch=f"{epoch:04d}",
-        )
-        start = self.continues_from(model, epoch, job.folder)
-        previous = [f"{job.folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []
-        return job._replace(inputs={**job.inputs, "previous": previous})
 
-    @planned_once
-    def export(self, model: str, fold: int) -> Job:
+        def previous(folder: str) -> dict[str, list[str]]:
+            start = self.continues_from(model, epoch, folder)
+            return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
+
+        options = {"model": self.training_options(model, fold), **subset(self.data, "labels")}
+        return Needs(options, {"shards": self.shards("train"), "folds": self.split().outputs["folds"]}, also=previous)
+
+    @stage("export/{model}/fold-{fold}", weights="weights.npz")
+    def export(self, model: str, fold: int) -> Needs:
         """Export the weights of one member."""
-        epochs = self.models[model]["epochs"]
-        return self._job(
-            "export",
-            f"export/{model}/fold-{fold}",
-            {"weights": "weights.npz"},
-            options={
-                "model": {**self.training_options(model, fold), "epochs": epochs},
-                **subset(self.data, "shape", "pixel_max", "classes"),
-            },
-            inputs={"state": self.chain(model, fold)[-1].outputs["state"]},
-            model=model,
-            fold=str(fold),
+        trained = {**self.training_options(model, fold), **subset(self.models[model], "epochs")}
+        state = self.chain(model, fold)[-1].outputs["state"]
+        return Needs(
+            {"model": trained, **subset(self.data, "labels")}, {"state": state, "shards": self.shards("train")}
         )
 
-    @planned_once
-    def evaluate(self, model: str) -> Job:
+    @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
+    def evaluate(self, model: str) -> Needs:
         """Predict the training rows out of fold, and score a model."""
-        return self._job(
-            "evaluate",
-            f"evaluate/{model}",
-            {"validation": "validation.parquet", "metrics": "metrics.json"},
-            options={**subset(self.models[model], "predict"), **subset(self.data, "classes")},
-            inputs={
+        return Needs(
+            {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
+            {
                 "weights": self.weights(model),
                 "shards": self.shards("train"),
                 "folds": self.split().outputs["folds"],
             },
-            model=model,
         )
 
-    @planned_once
-    def compare(self) -> Job:
+    @stage("compare", comparison="comparison.csv")
+    def compare(self) -> Needs:
         """Rank the models."""
         averaged = self.settings["submission"]["from"] != "best" and len(self.candidates) > 1
-        return self._job(
-            "compare",
-            "compare",
-            {"comparison": "comparison.csv"},
-            options={"models": list(self.models), "mean_of": self.candidates if averaged else []},
-            inputs={
-                "validations": self.of_models("validation"),
-                "weights": [self.export(model, 0).outputs["weights"] for model in self.models],
-            },
+        return Needs(
+            {"models": list(self.models), "mean_of": self.candidates if averaged else []},
+            {"validations": self.of_models("validation"), "weights": self.first_members()},
         )
 
-    @planned_once
-    def predict(self, model: str, shard: str) -> Job:
+    @stage("predict/{model}", predictions="{shard}.parquet")
+    def predict(self, model: str, shard: str) -> Needs:
         """Predict one shard of the test set with a model."""
-        return self._job(
-            "predict",
-            f"predict/{model}",
-            {"predictions": f"{shard}.parquet"},
-            options={**subset(self.models[model], "predict"), **subset(self.data, "classes")},
-            inputs={"weights": self.weights(model), "shard": self.normalize("test", shard).outputs["shard"]},
-            model=model,
-            shard=shard,
+        return Needs(
+            subset(self.models[model], "predict"),
+            {"weights": self.weights(model), "shard": self.normalize("test", shard).outputs["shard"]},
         )
 
-    @planned_once
-    def submission(self) -> Job:
+    @stage("score/{model}", metrics="metrics.json")
+    def score(self, model: str) -> Needs:
+        """Add the accuracy on a labelled test set to a model's scores."""
+        inputs = {"evaluation": self.evaluate(model).outputs["metrics"]}
+        if model not in self.candidates:  # it predicts nothing
+            return Needs({}, inputs)
+        shards = self.context.tables["test"]
+        predictions = [self.predict(model, shard).outputs["predictions"] for shard in shards]
+        return Needs({}, {**inputs, "shards": self.shards("test"), "predictions": predictions})
+
+    @stage("submission", submission="submission.csv")
+    def submission(self) -> Needs:
         """Assemble the submission. Where models are named, their ranking does not matter."""
-        best = self.settings["submission"]["from"] == "best"
-        return self._job(
-            "submission",
-            "submission",
-            {"submission": "submission.csv"},
-            options={
-                **subset(self.settings["submission"], "from", "columns"),
-                **subset(self.data, "id"),
-                "models": self.candidates,
+        section = self.settings["submission"]
+        return Needs(
+            {**subset(section, "from", "columns"), **subset(self.data, "id"), "models": self.candidates},
+            {
+                "predictions": self.predictions(),
+                "comparison": self.compare().outputs["comparison"] if section["from"] == "best" else [],
             },
             table=self.context.tables["sample"].get("sample"),
-            inputs={
-                "predictions": self.predictions(),
-                "comparison": self.compare().outputs["comparison"] if best else [],
-            },
         )
 
-    @planned_once
-    def figures(self) -> Job:
+    @stage("figures", **{name: f"{name}.svg" for name in FIGURES})
+    def figures(self) -> Needs:
         """Draw the figures of training and of errors."""
-        return self._job(
-            "figures",
-            "figures",
-            {name: f"{name}.svg" for name in FIGURES},
-            options={"models": list(self.models)},
-            inputs={
+        return Needs(
+            {"models": list(self.models)},
+            {
                 "histories": self.histories(),
-                "metrics": self.of_models("metrics"),
+                "evaluations": self.of_models("metrics"),
                 "validations": self.of_models("validation"),
-                "weights": [self.export(model, 0).outputs["weights"] for model in self.models],
+                "weights": self.first_members(),
                 "shards": self.shards("train"),
                 "comparison": self.compare().outputs["comparison"],
             },
         )
 
-    @planned_once
-    def report(self) -> Job:
+    @stage("report", page="report.html")
+    def report(self) -> Needs:
         """Make the page. It shows the config, but not where tables are nor how the work was divided."""
         tables = {split: list(self.context.tables[split]) for split in ("train", "test")}
         models = {
             name: {key: value for key, value in model.items() if key not in ("threads", "block")}
             for name, model in self.models.items()
         }
+        config = {**self.settings, "models": models, "data": {**self.data, **tables}}
         # the page shows confusion and mistakes image by image itself
         shown = [name for name in FIGURES if name not in ("confusion", "mistakes")]
-        return self._job(
-            "report",
-            "report",
-            {"page": "report.html"},
-            options={
-                "config": {**self.settings, "models": models, "data": {**self.data, **tables}},
-                "candidates": self.candidates,
-            },
-            inputs={
+        return Needs(
+            {"config": config, "candidates": self.candidates},
+            {
                 "quality": self.quality().outputs["quality"],
-                "submission": self.submission().outputs["submission"],
+                "submission": self.submission().outputs["submission"] if tables["test"] else [],
+                "metrics": [self.score(model).outputs["metrics"] for model in self.models],
                 "train": self.shards("train"),
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
                 "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
-                **subset(self.figures().inputs, "histories", "metrics", "validations", "weights", "comparison"),
+                "weights": [path for model in self.models for path in self.weights(model)],
+                **subset(self.figures().inputs, "histories", "validations", "comparison"),
             },
         )
 
@@ -275,6 +227,10 @@ class Results:
     def of_models(self, name: str) -> list[str]:
         """Return a file of each model's evaluation."""
         return [self.evaluate(model).outputs[name] for model in self.models]
+
+    def first_members(self) -> list[str]:
+        """Return the weights of each model's first member."""
+        return [self.export(model, 0).outputs["weights"] for model in self.models]
 
     def predictions(self) -> list[str]:
         """Return what the submission is made of: models in order, and shards within them."""
@@ -314,31 +270,17 @@ class Results:
         made = [before for before in self.context.epochs_made(folder) if before < epoch]
         return max([(epoch - 1) // block * block, *made])
 
-    # --- Keys -------------------------------------------------------------------------------------
-
-    def _job(
-        self,
-        rule: str,
-        folder: str,
-        files: dict[str, str],
-        options: dict[str, Any],
-        inputs: dict[str, str | list[str]] | None = None,
-        table: str | None = None,
-        **wildcards: str,
-    ) -> Job:
-        made_of = {
-            "rule": rule,
-            "options": options,
-            "inputs": inputs or {},
-            "table": table,
-            "code": self.context.code(rule),
-            "packages": self.context.packages(rule),
-        }
-        place = f"{STORE}/{folder}/{digest(made_of)}"
-        outputs = {name: f"{place}/{file}" for name, file in files.items()}
-        return Job(rule, wildcards, made_of, inputs or {}, outputs)
-
 
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Return some keys of a section."""
     return {key: section[key] for key in keys}
+
+
+def epochs_in(folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints, state and history, are in a folder."""
+    try:
+        files = {path.name for path in folder.iterdir()}
+    except OSError:
+        return []  # there is no such folder yet
+    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
+    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)

@@ -18,7 +18,12 @@ SUFFIX = ".made.json"
 def write_record(outputs: Sequence[Path], made_of: dict[str, Any]) -> None:
     """Write the record of the job that made some files, which lie in one folder."""
     checksums = {path.name: checksum(path) for path in outputs}
-    write_json(outputs[0].with_name(outputs[0].stem + SUFFIX), {**made_of, "files": checksums})
+    write_json(record_path(outputs), {**made_of, "files": checksums})
+
+
+def record_path(outputs: Sequence[Path]) -> Path:
+    """Return where the record of a job's files is."""
+    return outputs[0].with_name(outputs[0].stem + SUFFIX)
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_json
-from mnist_numpy.planning import definitions, templates
+from mnist_numpy.planning import code as code_module
+from mnist_numpy.planning import definitions
 from mnist_numpy.planning.code import Code, distribution
 from mnist_numpy.planning.graph import digest
 from mnist_numpy.planning.memory import Memory, checksum
@@ -26,8 +27,10 @@ class Software:
     """
 
     def __init__(self, memory: Memory) -> None:
+        self.digests: dict[str, str] = {}
+        self.versions: dict[str, dict[str, str]] = {}
         # what is known of a file is forgotten when the functions that find it out change
-        found_by = "".join(checksum(Path(module.__file__)) for module in (definitions, templates) if module.__file__)
+        found_by = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
         self.code = Code(
             SCRIPTS,
             lambda path, compute: memory.recall(
@@ -42,11 +45,23 @@ class Software:
 
     def code_digest(self, rule: str) -> str:
         """Return the hash of a rule's definitions."""
-        return digest(self.definitions(rule))
+        if rule not in self.digests:
+            self.digests[rule] = digest(self.definitions(rule))
+        return self.digests[rule]
 
     def packages(self, rule: str) -> dict[str, str]:
         """Return the version of each package that a rule's script uses."""
-        return {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
+        if rule not in self.versions:
+            self.versions[rule] = {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
+        return self.versions[rule]
+
+    def keep_definitions(self, store: Path) -> None:
+        """Write down the definitions behind each digest that was asked for, so that a change can be named later."""
+        for rule, code in self.digests.items():
+            file = store / "code" / f"{code}.json"
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(file, self.definitions(rule))
 
 
 @functools.cache
@@ -55,16 +70,8 @@ def version(module: str) -> str:
     return importlib.metadata.version(distribution(module))
 
 
-def keep_definitions(store: Path, definitions: dict[str, str]) -> None:
-    """Write down the definitions that a code digest stands for, for `make why`."""
-    file = store / "code" / f"{digest(definitions)}.json"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, definitions)
-
-
 def kept_definitions(store: Path, code: str) -> dict[str, str]:
-    """Return what `keep_definitions` wrote for a code digest, or nothing where it is gone."""
+    """Return what `Software.keep_definitions` wrote for a digest, or nothing where it is gone."""
     try:
         content: Any = json.loads((store / "code" / f"{code}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

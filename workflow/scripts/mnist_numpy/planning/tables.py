@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
 
-def find_shards(paths: str | Sequence[str], key: str) -> dict[str, str]:
+def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
     """Return the input file of every shard by the shard's name: the file's, without its suffixes.
 
     Parameters
@@ -28,7 +28,7 @@ def find_shards(paths: str | Sequence[str], key: str) -> dict[str, str]:
     """
     shards: dict[str, str] = {}
     files: set[str] = set()
-    for pattern in [paths] if isinstance(paths, str) else paths:
+    for pattern in [paths] if isinstance(paths, str) else paths or []:
         found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
         if not found:
             raise WorkflowError(f"{key}: no file matches {pattern}")
@@ -46,6 +46,22 @@ def find_shards(paths: str | Sequence[str], key: str) -> dict[str, str]:
             shards[name] = path
             files.add(os.path.realpath(path))
     return shards
+
+
+def pair_labels(shards: Mapping[str, str], paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
+    """Return the file with the labels of every shard, where they are in files of their own.
+
+    Raises
+    ------
+    WorkflowError
+        Where there are not as many files as shards.
+    """
+    files = list(find_shards(paths, key).values())
+    if files and len(files) != len(shards):
+        raise WorkflowError(
+            f"{key}: {len(files)} files for {len(shards)} in {key.removesuffix('_labels')}; name one for each"
+        )
+    return dict(zip(shards, files, strict=False))
 
 
 def shard_name(path: str) -> str:

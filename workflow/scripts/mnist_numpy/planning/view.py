@@ -23,16 +23,18 @@ from mnist_numpy.planning.record import find_record
 PUBLISHED = "results/published.json"
 REQUESTED = "results/requested.json"
 LINKED = {".parquet", ".npz"}  # large, and edited by nobody
-LONG_AGO = 1e9  # seconds since 1970: before any result was made
+LONG_AGO = 0.0  # 1970: no result is older, whatever date it was given
 
 
 def final(results: Results) -> dict[str, str]:
     """Return the results that people look at: published name -> path in the store."""
-    shown = {"results": [results.submission(), results.report(), results.compare()]}
+    shown = {"results": [results.report(), results.compare()]}
+    if results.context.tables["test"]:
+        shown["results"].append(results.submission())
     shown |= {"results/data": [results.quality()], "results/figures": [results.figures(), results.samples()]}
     names = {f"{folder}/{base_name(path)}": path for folder, jobs in shown.items() for path in paths_of(jobs)}
     metrics = {f"results/models/{model}/metrics.json": model for model in results.models}
-    return names | {name: results.evaluate(model).outputs["metrics"] for name, model in metrics.items()}
+    return names | {name: results.score(model).outputs["metrics"] for name, model in metrics.items()}
 
 
 def intermediate(results: Results) -> dict[str, str]:
@@ -56,7 +58,7 @@ def intermediate(results: Results) -> dict[str, str]:
 def checkpoints(results: Results, model: str, fold: int) -> list[Job]:
     """Return the jobs of a member's checkpoints, both those that are made already and those that are planned."""
     chain = results.chain(model, fold)
-    epochs = {int(job.wildcards["epoch"]) for job in chain} | set(results.context.epochs_made(chain[0].folder))
+    epochs = {job.wildcards["epoch"] for job in chain} | set(results.context.epochs_made(chain[0].folder))
     return [results.train(model, fold, epoch) for epoch in sorted(epochs) if epoch <= results.models[model]["epochs"]]
 
 
@@ -140,8 +142,8 @@ def request(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
     now = time.time()
     for name in names:  # a file dated ahead of the clock would never be older than the request
         with contextlib.suppress(OSError):
-            if os.stat(place(name)).st_mtime >= now:
-                os.utime(place(name), (now - 1, now - 1))
+            if os.lstat(place(name)).st_mtime >= now:
+                os.utime(place(name), (now - 1, now - 1), follow_symlinks=False)
     date(place(REQUESTED), now)
 
 
@@ -190,7 +192,8 @@ def put_up(source: Path, target: Path) -> None:
         part = target.with_name(f"{target.name}.part")
         part.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a file system without links
-            os.link(source, part)
+            # no hard link: Snakemake dates one output after the other, and would date these inputs with them
+            os.symlink(os.path.relpath(source.resolve(), target.parent.resolve()), part)
             os.replace(part, target)
             return
     with replacing(target) as part:

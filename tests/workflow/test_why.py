@@ -1,0 +1,110 @@
+"""What `make why` says of what would rerun."""
+
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from reruns import both, config, edit, planned_jobs
+
+pytest_plugins = "finished_run"
+
+
+def make_why(workspace) -> subprocess.CompletedProcess[str]:
+    """Run `make why` with the Python of the tests."""
+    environment = workspace.path / ".venv"
+    if not environment.exists():
+        environment.mkdir()
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (environment / part).symlink_to(Path(sys.prefix) / part)
+        (environment / "ready").touch()
+    return subprocess.run(
+        ["make", "--no-print-directory", "why"], cwd=workspace.path, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_make_why_says_in_words_what_would_run_and_why(finished):
+    both(
+        config(models={"adam": {"epochs": 6}, "sgd": {"dropout": 0.05, "hidden": [24]}}),
+        edit("data/test-2.csv", ",0\n", ",1\n"),
+        edit("workflow/scripts/samples.py", "replace=False", "replace=True"),
+    )(finished)
+    lines = make_why(finished).stdout.splitlines()
+    sgd = "model.dropout was 0.1, is 0.05; model.hidden was [8], is [24]"
+    page = "config.models.adam.epochs was 4, is 6; config.models.sgd.dropout was 0.1, is 0.05; "
+    assert set(lines) == {
+        "normalize split=test, shard=test-2: changed: data/test-2.csv",
+        "quality: follows normalize",
+        "samples: samples.py: `samples` has changed",
+        "train model=adam, fold=0, epoch=0006 and 1 more: not made yet; continues from epoch 4",
+        f"train model=sgd, fold=0, epoch=0002 and 1 more: {sgd}",
+        "export model=adam, fold=0 and 1 more: model.epochs was 4, is 6; follows train",
+        f"export model=sgd, fold=0 and 1 more: {sgd}; follows train",
+        "evaluate model=adam and 1 more: follows export",
+        "predict model=adam, shard=test-1 and 1 more: follows export",
+        "predict model=adam, shard=test-2 and 1 more: follows export, normalize",
+        "predict model=norm_rms, shard=test-2: follows normalize",
+        "score model=adam and 1 more: follows evaluate, predict",
+        "score model=norm_rms: follows predict",
+        "compare: follows evaluate, export",
+        "figures: follows compare, evaluate, export, train",
+        "submission: follows compare, predict",
+        f"report: {page}config.models.sgd.hidden was [8], is [24]; follows compare, evaluate, export, figures, "
+        "normalize, predict, quality, samples, score, submission, train",
+        "publish: follows compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
+        "submission, train",
+    }
+    # they are the jobs that Snakemake would run
+    told = Counter()
+    for line in lines:
+        job, more = re.match(r"(\w+)[^:]*?(?: and (\d+) more)?: ", line).groups()
+        told[job] += 1 + int(more or 0)
+    planned = Counter(job.split()[0] for job in planned_jobs(finished.plan().stdout))
+    assert told - Counter(publish=1) == planned - Counter(publish=1)
+
+
+def test_make_why_names_a_package_and_a_failed_run(finished):
+    edit("data/test-2.csv", "0,0,0\n", "0,x,0\n")(finished)
+    assert finished.snakemake(check=False).returncode != 0
+    [line] = [line for line in make_why(finished).stdout.splitlines() if line.startswith("normalize")]
+    assert line.startswith("normalize split=test, shard=test-2: failed in the last run: ")
+    assert "'x' is not an integer" in line
+    assert line.endswith("changed: data/test-2.csv")
+    # as if jinja2 had been upgraded since: the record of the page says what it was made with
+    [record] = (finished.path / "results/store/report").glob("*/report.made.json")
+    content = json.loads(record.read_text())
+    content["packages"]["jinja2"] = "3.0.0"
+    record.write_text(json.dumps(content))
+    told = make_why(finished).stdout
+    assert f"report: jinja2 was 3.0.0, is {importlib.metadata.version('jinja2')}; follows " in told
+
+
+def test_make_why_says_so_where_nothing_would_run(finished):
+    assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
+
+
+def test_make_why_reads_any_file_name(make_workspace):
+    workspace = make_workspace()
+    name = """data/it's "before: 1 now: 2; x, y.csv"""
+    (workspace.path / "data/train.csv").rename(workspace.path / name)
+    tables = {"train": name, "test": "data/test.csv"}
+    network = {"hidden": [4], "epochs": 1}
+    workspace.configure({"data": tables, "models": {"mlp": network}})
+    workspace.snakemake("results/models/mlp/metrics.json")
+    workspace.configure({"data": tables | {"pixel_max": 254}, "models": {"mlp": network}})
+    told = make_why(workspace).stdout.splitlines()
+    assert f"normalize split=train, shard={Path(name).stem}: pixel_max was 255, is 254" in told
+    assert "split: follows normalize" in told
+    assert any(
+        line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split") for line in told
+    )
+
+
+def test_make_why_shows_what_is_wrong_with_the_config(finished):
+    config(figures={"sample": 5})(finished)
+    told = make_why(finished)
+    assert told.returncode != 0
+    assert "figures.sample: unknown key; did you mean samples?" in told.stderr

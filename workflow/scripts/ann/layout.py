@@ -1,0 +1,194 @@
+"""What columns a table has, and what their cells may hold: found by looking, or as the config says.
+
+Nothing is guessed: where two answers are possible, the table is refused and both are named.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ann import InputError
+from ann.columns import all_whole, cells_of, find_columns, find_id, label_is_text, whole_share
+from ann.header import SEPARATORS, Head, read_head
+from ann.refusal import shown
+
+
+class Layout(NamedTuple):
+    """The columns of a table by their places, and the values they may hold.
+
+    Attributes
+    ----------
+    separator, skip, names
+        As `header.Head` has them.
+    pixels
+        The pixel columns, image row by image row.
+    shape
+        Height and width of an image.
+    low, high
+        The values that stand for no ink and for full ink; the other way round with `invert`.
+    decimals
+        Whether pixels may be written with a point; else they are whole numbers from 0 to at most 255.
+    invert
+        Whether small values are ink.
+    label
+        The label column; none, or one a class (one_hot).
+    text
+        Whether labels are text; else they are whole numbers.
+    labels
+        The labels that may be, or None where any may.
+    id, id_text
+        The id column or None, and whether ids are text.
+    found
+        What is said of it, but for the rows and labels.
+    notes
+        What a person should know of it.
+    """
+
+    separator: str
+    skip: int
+    names: list[str]
+    pixels: list[int]
+    shape: tuple[int, int]
+    low: float
+    high: float
+    decimals: bool
+    invert: bool
+    label: list[int]
+    text: bool
+    labels: frozenset[int | str] | None
+    id: int | None
+    id_text: bool
+    found: str
+    notes: list[str]
+
+    @property
+    def pixel_max(self) -> int:
+        """The stored value of full ink: as in the table where its pixels are stored as they are."""
+        return 255 if self.decimals else int(self.high)
+
+
+def look(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> tuple[Layout, np.ndarray]:
+    """Return the layout of a table, and its first images, shape (rows, pixels), from 0 (no ink) to 1.
+
+    Parameters
+    ----------
+    path
+        The file, plain or packed.
+    keys
+        Of the config's `data` section; what is `auto` or not there is found.
+    labelled
+        Whether there must be a label; None where there may be one.
+
+    Raises
+    ------
+    InputError
+        Where the file is no table of images, or could be read in two ways.
+    """
+    head = read_head(path, keys)
+    identity = find_id(path, head, keys.get("id"))
+    pixels, label, shape = find_columns(path, head, keys, identity, labelled)
+    order = keys.get("order", "auto")
+    if order == "columns":
+        pixels = [pixels[column * shape[0] + row] for row in range(shape[0]) for column in range(shape[1])]
+    values, written = pixel_values(head, pixels)
+    low, high = find_range(path, keys, values, written)
+    invert = keys.get("invert", "auto") is True
+    listed = keys.get("labels", "auto")
+    layout = Layout(
+        separator=head.separator,
+        skip=head.skip,
+        names=head.names,
+        pixels=pixels,
+        shape=shape,
+        low=low,
+        high=high,
+        decimals=written or low != 0 or high > 255 or high != int(high),
+        invert=invert,
+        label=label,
+        text=len(label) == 1 and label_is_text(head, label[0]) if listed == "auto" else not all_whole(listed),
+        labels=None if listed == "auto" else frozenset(listed if all_whole(listed) else map(str, listed)),
+        id=identity,
+        id_text=identity is not None and whole_share(cells_of(head, identity)) < 1,
+        found="",
+        notes=[],
+    )
+    images = (values - low) / (high - low)
+    images = np.nan_to_num(1 - images if invert else images)
+    notes = list(notes_on(images, layout, keys))
+    return layout._replace(found=found(head, layout, order), notes=notes), images
+
+
+def found(head: Head, layout: Layout, order: str) -> str:
+    """Say what a table's layout is, in the words of the config's keys."""
+    parts = ["header" if head.named else "no header"]
+    if not layout.label:
+        parts.append("no label")
+    elif len(layout.label) > 1:
+        parts.append("label one_hot in the last columns")
+    elif head.named:
+        parts.append(f"label in column {shown([head.names[layout.label[0]]])}")
+    else:
+        parts.append("label first" if layout.label[0] == 0 else "label last")
+    if layout.separator != ",":
+        parts.append(f"separated by {SEPARATORS[layout.separator]}")
+    if (layout.low, layout.high) != (0, 255):
+        parts.append(f"pixels from {layout.low:g} to {layout.high:g}")
+    if order == "columns":
+        parts.append("stored column by column")
+    return ", ".join([*parts, *["dark ink"] * layout.invert])
+
+
+def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> list[str]:
+    """Return what a person should know of a table: columns not read, dark ink, pixels of a small range."""
+    notes = []
+    used = {*layout.pixels, *layout.label, layout.id}
+    unread = [name for place, name in enumerate(layout.names) if place not in used and name]
+    if unread:
+        count = "1 column is" if len(unread) == 1 else f"{len(unread)} columns are"
+        notes.append(f"{count} not used: {shown(unread, 5)}")
+    if len(images):
+        square = images.reshape(-1, *layout.shape)
+        border = np.concatenate([square[:, 0], square[:, -1], square[:, 1:-1, 0], square[:, 1:-1, -1]], axis=1)
+        if np.mean(border.mean(axis=1) > 0.5) > 0.5:
+            to = "false" if layout.invert else "true"
+            notes.append(f"the border of most images is bright: if that is paper and not ink, set data.invert: {to}")
+        most = images.max() * layout.high
+        if not layout.decimals and not layout.invert and keys.get("pixel_max", "auto") == "auto" and 0 < most <= 127:
+            notes.append(f"the largest pixel is {most:.0f}: if that is full ink, set data.pixel_max: {most:.0f}")
+    return notes
+
+
+# --- Pixels -------------------------------------------------------------------------------------
+
+
+def pixel_values(head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
+    """Return the first rows' pixels, NaN in a column with a bad cell, and whether most rows have a decimal point."""
+    values = np.full((head.rows.num_rows, len(pixels)), np.nan)
+    pointed = np.zeros(head.rows.num_rows, bool)
+    for number, place in enumerate(pixels):
+        text = pc.cast(head.rows.column(place), pa.string(), safe=False)
+        for kind in (pa.int64(), pa.float64()):
+            try:
+                values[:, number] = pc.cast(pc.ascii_trim_whitespace(text), kind).to_numpy()
+                break
+            except pa.ArrowInvalid:
+                pointed |= pc.match_substring_regex(text, r"[.eE]").to_numpy(zero_copy_only=False)
+    return values, bool(pointed.mean() > 0.5) if len(pointed) else False
+
+
+def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written: bool) -> tuple[float, float]:
+    """Return the values of no ink and of full ink."""
+    low, high = 0.0, 255.0
+    if written and np.nanmin(values) >= -1 and np.nanmax(values) <= 1:
+        low, high = (0.0 if np.nanmin(values) >= 0 else -1.0), 1.0
+    low, high = (
+        bound if keys.get(key, "auto") == "auto" else float(keys[key])
+        for key, bound in (("pixel_min", low), ("pixel_max", high))
+    )
+    if low >= high:
+        raise InputError(f"{path}: pixels from {low:g} to {high:g} are none; set data.pixel_min and data.pixel_max")
+    return low, high

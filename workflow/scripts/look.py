@@ -1,0 +1,87 @@
+"""One file -> what it was found to be, its first images as characters, and the YAML that says so.
+
+Run by `make inspect TABLE=path`, by hand and before there is a config; no rule runs it.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import yaml
+from ann import InputError, header, pictures
+from ann.columns import NUMBERED, ROW_AND_COLUMN, cells_of
+from ann.layout import Layout, look
+from ann.wrapping import BROKEN, open_table
+from job import printable
+
+IMAGES = 3
+SIDE = 28  # characters; larger images are shown smaller
+INK = " .:-=+*#%@"
+SPELT = {"\t": "tab", " ": "blank"}
+
+
+def inspect(path: Path) -> Iterator[str]:
+    """Yield lines that tell what a table is, for a person who is to configure a run on it.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Raises
+    ------
+    InputError
+        Where it is no table of images, or could be read in two ways.
+    """
+    layout, images = look(path, {})
+    head = header.read_head(path, {})
+    height, width = layout.shape
+    labels = [cells_of(head, place) for place in layout.label]
+    yield f"{path}: {height} x {width} pixels; {layout.found} (from its first {len(images):,} rows)"
+    yield from (f"{path}: {note}" for note in layout.notes)
+    yield "If the pictures lie on their side, set data.order: columns."
+    small = pictures.shrink(
+        np.rint(255 * images[:IMAGES]).clip(0, 255).astype(np.uint8).reshape(-1, *layout.shape), SIDE
+    )
+    for number, picture in enumerate(small):
+        cells = [column[number] for column in labels]
+        name = str(np.argmax(np.array(cells, float))) if len(cells) > 1 else "".join(cells) or "without a label"
+        yield f"\nrow {number + 1}: {name}"
+        yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
+    yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
+
+
+def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
+    """Return the `data` section that says what was found: a test table as such, if it has no label."""
+    label: str | None = None
+    if len(layout.label) > 1:
+        label = "one_hot"
+    elif layout.label:
+        first = "first" if layout.label[0] == 0 else "last"
+        label = head.names[layout.label[0]] if head.named else first
+    section: dict[str, object] = {"train": str(path), "test": None} if layout.label else {"test": str(path)}
+    section |= {"separator": SPELT.get(head.separator, head.separator), "header": head.named}
+    section |= {"label": label} if layout.label else {}
+    numbered = [pattern.fullmatch(head.names[layout.pixels[0]]) for pattern in (ROW_AND_COLUMN, NUMBERED)]
+    section |= {"pixels": next(match[1] for match in numbered if match)} if head.named else {}
+    low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
+    return section | {
+        "shape": list(layout.shape),
+        "order": "rows",
+        "pixel_min": low,
+        "pixel_max": high,
+        "invert": layout.invert,
+    }
+
+
+if __name__ == "__main__":
+    try:
+        for line in inspect(Path(sys.argv[1]).expanduser()):
+            print(printable(line))
+    except InputError as error:
+        print(printable(f"not read: {error}"))
+        with contextlib.suppress(InputError, *BROKEN), open_table(Path(sys.argv[1]).expanduser()) as plain:
+            print(printable(f"it begins: {plain.read(160).decode(errors='replace')!r}"))
+        sys.exit(1)

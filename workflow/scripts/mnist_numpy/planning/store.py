@@ -1,0 +1,118 @@
+"""Care of the store: find damage, and free what is not needed."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mnist_numpy.planning import view
+from mnist_numpy.planning.graph import STORE
+from mnist_numpy.planning.memory import checksum
+from mnist_numpy.planning.record import SUFFIX, read_records
+
+OWN = {"memory.json"}  # files of the store that are no results
+KEYED = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
+
+
+def result_files(store: Path) -> Iterator[Path]:
+    """Yield the results in the store: all files but records and notes."""
+    for path in sorted(store.rglob("*")):
+        inside = path.relative_to(store).parts
+        if path.is_file() and inside[0] not in {*OWN, "code", "identify"} and not path.name.endswith(SUFFIX):
+            yield path
+
+
+def verify() -> tuple[list[str], bool]:
+    """Read all results in the store and in the view, and compare them with their checksums.
+
+    Returns
+    -------
+    list of str, bool
+        Sentences, and whether everything is as it should be.
+    """
+    store = Path(STORE)
+    files = list(result_files(store))
+    noted = {
+        folder / name: value
+        for folder in {path.parent for path in files}
+        for record in read_records(folder)
+        for name, value in record["files"].items()
+    }
+    damaged = [path for path in files if path in noted and checksum(path) != noted[path]]
+    unknown = [path for path in files if path not in noted]
+    size = sum(path.stat().st_size for path in files)
+    lines = [f"store: {len(files)} files, {megabytes(size)}, " + verdict(damaged, "as it was made", "damaged")]
+    lines += [f"  {path}: delete it and run again" for path in damaged]
+    lines += [f"  {path}: it has no checksum, since its job was killed before it wrote one" for path in unknown]
+    published = view.read_published(Path)
+    wrong = [
+        name
+        for name, entry in published.items()
+        if not Path(name).is_file()
+        or (Path(name).is_file() and checksum(Path(name)) != entry["sha256"])
+        or Path(entry["from"]) in damaged
+    ]
+    lines += [f"view: {len(published)} names, " + verdict(wrong, "as in the store", "not as in the store")]
+    lines += [f"  {name}: run again to publish it again" for name in wrong]
+    return lines, not damaged and not wrong
+
+
+def verdict(wrong: list[Path] | list[str], good: str, bad: str) -> str:
+    """Return in words how many are wrong."""
+    if not wrong:
+        return f"each {good}"
+    return f"{len(wrong)} of them {'is' if len(wrong) == 1 else 'are'} {bad}:"
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{size / 1e6:,.1f} MB"
+
+
+def unneeded(needed: Iterable[str]) -> list[Path]:
+    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results.
+
+    Parameters
+    ----------
+    needed
+        Paths of results in the store.
+    """
+    kept = {Path(path) for path in needed}
+    folders = {path.parent for path in kept}
+    keys = {folder.name for folder in folders}
+    code = set()
+    for folder in folders:
+        code |= {str(record["code"]) for record in read_records(folder) if "code" in record}
+    found = []
+    for path in sorted(Path(STORE).rglob("*")):
+        inside = path.relative_to(STORE).parts
+        if not path.is_file() or inside[0] in {*OWN, "identify"}:
+            continue
+        if inside[0] == "code":
+            needless = path.stem not in code
+        elif path.name.endswith(SUFFIX):
+            needless = not is_record_of_any(path, kept)
+        else:
+            needless = path not in kept
+        found += [path] if needless else []
+    for folder in (Path("results/logs"), Path("results/benchmarks")):
+        logs = ((path, KEYED.search(path.name)) for path in sorted(folder.rglob("*")))
+        found += [path for path, key in logs if key and key[1] not in keys]
+    return found
+
+
+def is_record_of_any(record: Path, kept: set[Path]) -> bool:
+    """Tell whether a record describes one of some files."""
+    try:
+        return any(record.parent / name in kept for name in json.loads(record.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # a damaged record describes nothing
+
+
+def delete(files: list[Path]) -> None:
+    """Delete files of results/, and the folders that are empty then."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    for folder in sorted({parent for path in files for parent in path.parents}, key=lambda p: -len(p.parts)):
+        if folder.parts[:1] == ("results",) and len(folder.parts) > 1 and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
