@@ -116,7 +116,10 @@ def parting_words(logs):
 def last_words(stage):
     """Yield the last lines of each log in which a stage told, in this run, why it failed."""
     logs = Path("results/logs")
-    for path in (*sorted(logs.glob(f"{stage}*.log")), *sorted((logs / stage).rglob("*.log"))):
+    for path in (
+        *sorted(logs.glob(f"{stage}*.log")),
+        *sorted((logs / stage).rglob("*.log")),
+    ):
         if path.stat().st_mtime >= STARTED:
             said = path.read_text(encoding="utf-8", errors="replace").splitlines()
             if any(re.match(rf"{stage}( [^·:]+)?: |Traceback", line) for line in said):
