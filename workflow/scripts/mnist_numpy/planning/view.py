@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import WorkflowError
+
 from mnist_numpy.files.atomic import replacing, write_json
 from mnist_numpy.planning.graph import Job, to_make
 from mnist_numpy.planning.keys import Results
@@ -22,7 +24,7 @@ from mnist_numpy.planning.record import find_record
 
 PUBLISHED = "results/published.json"
 REQUESTED = "results/requested.json"
-LINKED = {".parquet", ".npz"}  # large, and edited by nobody
+LARGEST_COPY = 64_000_000  # bytes: larger files are linked
 LONG_AGO = 0.0  # 1970: no result is older, whatever date it was given
 
 
@@ -93,18 +95,26 @@ def read_published(place: Callable[[str], Path]) -> dict[str, dict[str, str]]:
 
 
 def is_shown(name: str, path: str, entry: Mapping[str, str], place: Callable[[str], Path], memory: Memory) -> bool:
-    """Tell whether a published file is the file of the store that it should be."""
+    """Tell whether a published file is the file of the store that it should be.
+
+    Raises
+    ------
+    WorkflowError
+        Where somebody has written through a link into the store.
+    """
     if entry.get("from") != path:
         return False
     try:
-        if os.path.samefile(place(name), place(path)):
+        if memory.checksum(place(name)) == entry["sha256"]:
             return True
+        if place(name).samefile(place(path)):
+            raise WorkflowError(
+                f"{place(path)} was changed after it was made, through its link {place(name)}; "
+                "delete it and run the same command again"
+            )
     except OSError:
         pass  # one of them is missing
-    try:
-        return memory.checksum(place(name)) == entry["sha256"]
-    except OSError:
-        return False
+    return False
 
 
 def find_stale(whole: Mapping[str, str], names: Mapping[str, str], place: Callable[[str], Path]) -> list[str]:
@@ -169,8 +179,8 @@ def date(file: Path, seconds: float) -> None:
 def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], Path]) -> None:
     """Put files of the store up under their published names, each whole, and take down names that are stale.
 
-    A file that people may edit is copied, so that an edit does not reach the store; the others are
-    linked where the file system can. Until all are in place, `published.json` says of none what it shows.
+    Files are copied, so that what is written over one does not reach the store; large ones are linked
+    where the file system can. Until all are in place, `published.json` says of none what it shows.
     """
     published = {name: entry for name, entry in read_published(place).items() if name not in stale}
     published |= {name: {"from": "", "sha256": ""} for name in names}
@@ -185,10 +195,8 @@ def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
 
 
 def put_up(source: Path, target: Path) -> None:
-    """Link or copy a file, so that a reader of the target sees the old file or the new one."""
-    if target.exists() and target.samefile(source):
-        return
-    if source.suffix in LINKED:
+    """Copy or link a file, so that a reader of the target sees the old file or the new one."""
+    if source.stat().st_size > LARGEST_COPY:
         part = target.with_name(f"{target.name}.part")
         part.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a file system without links
