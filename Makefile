@@ -1,5 +1,7 @@
 # make run     set up, then from the CSVs to results/submission.csv and results/report.html
 # make why     say in words what would rerun, and why
+# make verify  read all results again and compare them with their checksums
+# make prune   delete results that the config does not need, after saying how much that is
 # make clean   remove the results, with Snakemake's record of them
 # make test    set up, then all tests
 # make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
@@ -90,7 +92,7 @@ why verify prune: setup
 
 inspect: setup
 	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }
-	@$(BIN)/python workflow/scripts/look.py "$(TABLE)"
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.inspect_table "$(TABLE)"
 
 clean:
 	rm -rf results/* .snakemake

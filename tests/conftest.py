@@ -163,7 +163,8 @@ def furnish(tmp_path: Path, build_workspace: Callable[..., Workspace]) -> Callab
     def build(name: str, config: dict) -> Workspace:
         workspace = build_workspace(tmp_path / name, config)
         (workspace.path / ".venv").mkdir()
-        (workspace.path / ".venv" / "bin").symlink_to(BIN)
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (workspace.path / ".venv" / part).symlink_to(BIN.parent / part)
         (workspace.path / ".venv" / "ready").touch()
         return workspace
 

@@ -79,9 +79,9 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from job import job
+from job import reporting
 from mnist_numpy.files.atomic import replacing
-with job("export", Path("log")), replacing(Path("result")) as part:
+with reporting("export", Path("log")), replacing(Path("result")) as part:
     os.symlink("/dev/full", part)
     part.write_text("x" * 100_000)
 """
@@ -115,7 +115,7 @@ def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
             for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
                 os.chmod(folder, 0o755)
     assert failed.returncode != 0
-    assert "Write-protected output files for rule publish" in failed.stdout, failed.stdout  # Snakemake's own words
+    assert "make it writable, with room on its disk, and run the same command again" in failed.stdout, failed.stdout
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
     spoilable.snakemake("results/comparison.csv", "--force")
 

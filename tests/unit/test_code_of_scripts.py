@@ -30,7 +30,7 @@ def test_a_script_reaches_what_it_runs_and_not_its_neighbours():
     assert those_with("ann/plots.py:HEAT") == {"figures", "samples"}
     assert those_with("ann/network.py:forward") >= {"train", "evaluate", "predict"}
     assert those_with("job.py:job") == {name.removesuffix(".py") for name in NAMES}
-    assert those_with("ann/ingest.py:read_table") <= {"normalize"}
+    assert those_with("ann/ingest.py:read_batches") <= {"normalize"}
 
 
 def test_each_script_s_packages():

@@ -15,7 +15,6 @@ from typing import Any
 import evaluate
 import export
 import job
-import look
 import numpy as np
 import plain
 import predict
@@ -28,6 +27,8 @@ import train
 import yaml
 from ann import InputError, dataset, tables
 from ann.layout import look as look_at
+from mnist_numpy import inspect_table
+from mnist_numpy.files.atomic import write_json
 from normalize import normalize
 
 ROWS = 200
@@ -275,7 +276,7 @@ def test_what_a_person_should_know_is_told_in_one_line(name, tmp_path):
 
 def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path):
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
-    job.write_json(tmp_path / "evaluation.json", evaluation)
+    write_json(tmp_path / "evaluation.json", evaluation)
     for labels, right, sentence in (
         ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
          "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
@@ -300,7 +301,7 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
 def test_inspection_shows_what_was_found_the_images_and_a_config_that_reads_the_table(tmp_path):
     path = tmp_path / "train.csv"
     path.write_bytes(text(bare(columnwise(IMAGES), LETTERS), "\t"))
-    shown = "\n".join(look.inspect(path))
+    shown = "\n".join(inspect_table.inspect(path))
     assert f"train.csv: 28 x 28 pixels; no header, label first, separated by tabs (from its first {ROWS} rows)" in shown
     assert f"row 1: {LETTERS[0]}\n" in shown
     assert "@@" in shown

@@ -86,7 +86,7 @@ def test_members_rows_are_counted_once_in_the_interval(predictions):
     probabilities, labels = predictions
     doubled = np.concatenate([probabilities, probabilities]), np.concatenate([labels, labels])
     found = metrics.summary(*doubled, range(5), distinct_rows=300)
-    once = metrics.summary(probabilities, labels)
+    once = metrics.summary(probabilities, labels, range(5))
     assert found["rows"] == 300
     assert found["accuracy_interval"] == once["accuracy_interval"]
     assert found["accuracy"] == once["accuracy"]

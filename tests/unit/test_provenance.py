@@ -22,7 +22,7 @@ def trained(folder: Path, *blocks: tuple[int, int], **changes) -> Path:
     """Train a member in blocks (last epoch, threads), as the rule does; return its last state."""
     folder.mkdir(exist_ok=True)
     images, labels = plain.digits(101)
-    dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255, True)
+    dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255)
     tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
     previous, options = None, plain.model_options(**(OPTIONS | changes))
     for epoch, threads in blocks:
@@ -30,7 +30,7 @@ def trained(folder: Path, *blocks: tuple[int, int], **changes) -> Path:
         if not output[0].exists():
             block = train.Block("mlp", 0, epoch, 4)
             shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-            train.train(shards, folds, previous, output, block, options, 10, threads, lambda line: None)
+            train.train(shards, folds, previous, output, block, options, "auto", threads, lambda line: None)
         previous = output
     return output[0]
 
@@ -63,11 +63,11 @@ def test_weights_say_what_trained_them_and_not_what_exported_them(tmp_path):
     elsewhere = state.read_state(path)
     elsewhere.about["trained"] = [{"epochs": [1, 4], **HERE}]
     state.write_state(path, elsewhere)
-    options = {"model": plain.model_options(**OPTIONS), "shape": [28, 28], "pixel_max": 255, "classes": 10}
-    export.export(path, tmp_path / "weights.npz", options)
+    options = {"model": plain.model_options(**OPTIONS), "labels": "auto"}
+    export.export(path, [path.with_name("train.parquet")], tmp_path / "weights.npz", options)
     _, about = state.read_weights(tmp_path / "weights.npz")
     assert about["trained"] == [{"epochs": [1, 4], **HERE}]
-    assert about.keys() == {*options, "sizes", "epochs", "trained"}
+    assert about.keys() == {*options, "shape", "pixel_max", "classes", "sizes", "epochs", "trained"}
 
 
 def test_a_state_of_other_options_is_refused_and_one_of_other_circumstances_is_not(tmp_path):

@@ -31,10 +31,10 @@ WANTED = {
     "ann/ensemble.py:view_matrices": {"evaluate", "predict"},
     "ann/plots.py:image_grid": {"samples", "figures"},
     "ann/plots.py:learning_curves": {"figures"},
-    "ann/metrics.py:wilson_interval": {"evaluate", "compare", "figures"},
+    "ann/metrics.py:wilson_interval": {"evaluate", "compare", "figures", "score"},
     "ann/optimizers.py:Adam": {"train"},
     "ann/schedules.py:learning_rate_share": {"train"},
-    "ann/ingest.py:read_header": {"normalize"},
+    "ann/ingest.py:read_labels": {"normalize"},
     "ann/wrapping.py:open_table": {"normalize", "submission"},
     "ann/state.py:write_weights": {"export"},
     "job.py:by_model": {"figures", "report", "submission"},
@@ -128,8 +128,8 @@ def test_every_module_of_the_library_is_reached_and_training_does_not_reach_figu
 def test_every_result_records_its_rule_its_options_and_the_digest_of_its_script(finished_run):
     records = [json.loads(path.read_text()) for path in finished_run.path.glob("results/store/**/*.made.json")]
     assert {record["rule"] for record in records} == set(RULES)
-    # 4 shards, 8 blocks of 6 members, 3 models evaluated, and on 2 shards; 7 others
-    assert len(records) == 4 + 8 + 6 + 3 + 6 + 7
+    # 4 shards, 8 blocks of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
+    assert len(records) == 4 + 8 + 6 + 3 + 6 + 3 + 7
     now = software.Software(Memory(None))
     for record in records:
         assert isinstance(record["options"], dict), record["rule"]

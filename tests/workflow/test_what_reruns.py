@@ -87,8 +87,11 @@ CASES = {
     "the shorter blocks": (model("adam", block=1), NOTHING),
     # --- figures, submission
     "two values of a section exchanged": (config(figures={"samples": 3, "seed": 6}), {"samples", "report"}),
-    "submission.from one model": (config(submission={"from": ["adam"]}), {"submission", "report"}),
-    "submission.from the mean of two models": (config(submission={"from": ["adam", "sgd"]}), ENDS),
+    "submission.from one model": (
+        config(submission={"from": ["adam"]}),
+        {"submission", "report", "score norm_rms", "score sgd"},
+    ),
+    "submission.from the mean of two models": (config(submission={"from": ["adam", "sgd"]}), ENDS | {"score norm_rms"}),
     # --- models
     "a training option": (model("adam", learning_rate=0.002), retrained({"adam": BLOCKS["adam"]})),
     "two training options exchanged": (
@@ -131,7 +134,7 @@ CASES = {
     ),
     "the interval of an accuracy": (
         edit(f"{SCRIPTS}/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
-        {f"evaluate {name}" for name in BLOCKS} | ENDS,
+        {f"{rule} {name}" for name in BLOCKS for rule in ("evaluate", "score")} | ENDS,
     ),
     "how views are spread": (
         edit(f"{SCRIPTS}/ann/ensemble.py", "def view_matrices(", "def view_matrices(*, more=None, "),
@@ -219,7 +222,7 @@ CASES = {
     ),
     "models named, and one added that is none of them": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
-        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new"} | ENDS,
+        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new", "score adam", "score norm_rms"} | ENDS,
     ),
 }
 
@@ -255,7 +258,7 @@ def test_a_run_after_a_change_does_the_planned_jobs_and_then_has_nothing_to_do(f
 
 def test_where_models_are_named_the_others_do_not_touch_the_submission(finished):
     config(submission={"from": ["sgd"]})(finished)
-    assert planned_jobs(finished.snakemake().stdout) == {"submission", "report"}
+    assert planned_jobs(finished.snakemake().stdout) == {"submission", "report", "score adam", "score norm_rms"}
     before = finished.read("results/submission.csv")
     config(submission={"from": ["sgd"]}, models={"norm_rms": None})(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"compare", "figures", "report"}

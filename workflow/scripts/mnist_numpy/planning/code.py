@@ -15,8 +15,10 @@ from mnist_numpy.planning.definitions import MAIN, MODULE, summarize
 Definition = tuple[str, str]  # a module by its dotted name, and a name in it
 DISTRIBUTIONS = {"yaml": "PyYAML"}  # those of another name than their module
 NAMED = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+["']([^"']+)["']""")
-# those of Jinja, and of style sheets and programs where they begin a line
-COMMENT = re.compile(r"\{#.*?#\}|^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*\n", re.DOTALL | re.MULTILINE)
+# those of Jinja, and of style sheets and programs where they begin a line; one that stands alone goes with its line
+COMMENT = re.compile(
+    r"^[ \t]*(?:\{#.*?#\}|/\*.*?\*/|//[^\n]*)[ \t]*\n|\{#.*?#\}|^[ \t]*/\*.*?\*/", re.DOTALL | re.MULTILINE
+)
 MOST_NAMED = 5  # changes in one sentence; the others are counted
 
 

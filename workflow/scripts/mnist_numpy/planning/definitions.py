@@ -73,7 +73,7 @@ def defined(statement: ast.stmt) -> list[str]:
 
 
 def chains(node: ast.AST) -> Iterator[str]:
-    """Yield each name that a syntax tree holds, with the attributes that are asked of it."""
+    """Yield each name that a syntax tree reads, with the attributes that are asked of it."""
     if isinstance(node, ast.Attribute):
         names, base = [node.attr], node.value
         while isinstance(base, ast.Attribute):
@@ -82,8 +82,10 @@ def chains(node: ast.AST) -> Iterator[str]:
         if isinstance(base, ast.Name):
             yield ".".join([base.id, *reversed(names)])
             return
-    elif isinstance(node, ast.Name):
+    elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
         yield node.id
+    elif isinstance(node, ast.Global):
+        yield from node.names
     elif isinstance(node, ast.ClassDef):  # what a class body imports is an attribute of the class
         yield from (name for inner in node.body for name, _, _ in imported(inner) if name)
     for child in ast.iter_child_nodes(node):
