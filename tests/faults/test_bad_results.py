@@ -104,7 +104,7 @@ def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch
 def test_a_parquet_file_of_another_program_is_refused(undisturbed, tmp_path):
     shard = undisturbed.path / "results/data/train/train.parquet"
     pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
-    with pytest.raises(InputError, match="not what this workflow writes here: .*; delete it and run again"):
+    with pytest.raises(InputError, match="not what this workflow writes here"):
         dataset.read_shards([tmp_path / "train.parquet"])
 
 
@@ -159,5 +159,7 @@ def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable)
     assert f"{spoilt}: trained with other options; delete it and run again to remake it" in failed.stdout
     (spoilable.path / spoilt).unlink()
     shutil.rmtree(spoilable.path / "results/models/mlp/fold-1")
+    # a state that nothing needs is made again only where it is asked for
+    spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz")
     spoilable.snakemake()
     assert results(spoilable) == before

@@ -14,7 +14,6 @@ from typing import Any
 
 import evaluate
 import export
-import job
 import numpy as np
 import plain
 import predict

@@ -137,7 +137,7 @@ def test_a_table_that_a_rule_makes_counts_by_what_is_in_it_also_after_runs_that_
     # mended, all that depends on it is made in the same run
     write_csv(table, real_test[:101])
     run = bigger.snakemake().stdout
-    assert rules_of(run) == {"identify", "normalize", "quality", "predict", "submission", "report", "publish"}
+    assert rules_of(run) == {"identify", "normalize", "quality", "predict", "score", "submission", "report", "publish"}
     assert bigger.read("answer.txt").split() == [b"101"]
     assert "Nothing to be done" in bigger.plan().stdout
     # the same table made anew is seen to be the same

@@ -49,12 +49,12 @@ def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sha
     # a shard added: its own normalize and predict, and what is made of all shards
     sharded.configure({**CONFIG, "data": {**CONFIG["data"], "test": [*CONFIG["data"]["test"], "data/test/c.csv"]}})
     added = jobs(sharded.snakemake().stdout)
-    assert added == Counter(normalize=1, predict=1, quality=1, submission=1, report=1, publish=1)
+    assert added == Counter(normalize=1, predict=1, score=1, quality=1, submission=1, report=1, publish=1)
     assert labels(sharded)[:131] == before
     assert len(labels(sharded)) == 151
     # a shard left out: what is made of all shards; a file that a pattern finds is a shard more, and retrains
     sharded.configure(CONFIG)
-    assert jobs(sharded.plan().stdout) == Counter(quality=1, submission=1, report=1, publish=1)
+    assert jobs(sharded.plan().stdout) == Counter(score=1, quality=1, submission=1, report=1, publish=1)
     write_csv(sharded.path / "data/train/2.csv", [real_train[0], *real_train[1:51]])
     grown = jobs(sharded.plan().stdout)
     assert (grown["normalize"], grown["split"], grown["train"], grown["predict"]) == (1, 1, 2, 2)
