@@ -266,6 +266,6 @@ def test_where_models_are_named_the_others_do_not_touch_the_submission(finished)
     assert "norm_rms" not in finished.read("results/comparison.csv").decode()
     # what is of no model of this run is taken down, and waits in the store
     assert not list(finished.path.glob("results/models/norm_rms/**/*.*"))
-    assert list(finished.path.glob("results/store/evaluate/norm_rms/*/metrics.json"))
+    assert list(finished.path.glob("results/store/score/norm_rms/*/metrics.json"))
     config(submission={"from": ["sgd"]})(finished)
     assert planned_jobs(finished.plan().stdout) == PUBLISHING
