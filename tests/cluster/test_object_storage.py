@@ -103,7 +103,7 @@ def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, buc
     # another table under the same name
     bucket.put_object(Key="run/data/test.csv", Body=local_run.read("data/test.csv").rpartition(b"\n")[0])
     assert jobs(run(other, "--dry-run")) == Counter(
-        normalize=1, quality=1, predict=2, submission=1, report=1, publish=1
+        normalize=1, quality=1, predict=2, score=2, submission=1, report=1, publish=1
     )
     bucket.upload_file(local_run.path / "data" / "test.csv", "run/data/test.csv")
     assert jobs(run(other, "--dry-run")) == Counter()
