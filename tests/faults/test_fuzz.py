@@ -137,8 +137,9 @@ def test_each_byte_of_an_archive_may_be_wrong(wrap, tmp_path):
     path = tmp_path / "table.csv"
     content = wrap(GOOD)
     good = reference(GOOD)
+    bits = range(8) if "FUZZ_SECONDS" in os.environ else [0]  # make soak: all of them
     for place, byte in enumerate(content):
-        for wrong in {0, 255, *(byte ^ (1 << bit) for bit in range(8))} - {byte}:
+        for wrong in {0, 255, *(byte ^ (1 << bit) for bit in bits)} - {byte}:
             path.write_bytes(content[:place] + bytes([wrong]) + content[place + 1 :])
             assert outcome(path) in (good, None), f"byte {place}: {wrong} for {byte}"
 
