@@ -134,17 +134,17 @@ def results(checkpoint=None):
         Returns the file with the checksum of a table that a rule makes, or asks Snakemake for it;
         without it such a table has no content yet, and the names hold no true keys.
     """
-    tables = {split: dict(CONTENT[split]) for split in CONTENT}
-    for split, shard in MADE:
-        file = checkpoint(split, shard) if checkpoint else None
-        tables[split][shard] = file.read_text() if file else "not known yet"
-    tables = {
-        split: {
-            shard: tables[split][shard] for shard in SHARDS.get(split, tables[split])
+    files = [checkpoint and checkpoint(split, shard) for split, shard in MADE]
+    known = tuple(file.read_text() if file else "not known yet" for file in files)
+    if known not in RESULTS:
+        made = dict(zip(MADE, known))
+        tables = {
+            split: {
+                shard: made.get((split, shard)) or CONTENT[split][shard]
+                for shard in SHARDS.get(split, CONTENT[split])
+            }
+            for split in CONTENT
         }
-        for split in tables
-    }
-    if (known := str(tables)) not in RESULTS:
         RESULTS[known] = Results(
             SETTINGS,
             Context(tables, SOFTWARE.code_digest, SOFTWARE.packages, epochs_made),
