@@ -18,9 +18,10 @@ FOLLOWERS = {
     "split": ["train"],
     "train": ["export"],
     "export": ["evaluate", "predict"],
-    "evaluate": ["compare"],
+    "evaluate": ["compare", "score"],
     "compare": ["submission", "figures"],
-    "predict": ["submission"],
+    "predict": ["submission", "score"],
+    "score": ["report"],
     "submission": ["report"],
     "figures": ["report"],
     "report": ["publish"],
@@ -59,13 +60,14 @@ def plant(workspace, rule: str, line: str = 'raise RuntimeError("planted")') -> 
     return lambda: script.write_bytes(before) and None
 
 
-def fails(workspace, *arguments: str, saying: str, times: int = 2) -> None:
+def fails(workspace, *arguments: str, saying: str, times: int = 2) -> str:
     """Run the same command some times: each time it fails and says why, and once more why at its end."""
     for _ in range(times):
         run = workspace.snakemake(*arguments, check=False)
         assert run.returncode == 1, run.stdout
         assert re.search(saying, run.stdout), run.stdout
         assert re.search(saying, run.stdout.split("Error in rule")[-1]), run.stdout
+    return run.stdout
 
 
 class Started:

@@ -182,6 +182,7 @@ def test_random_configs_within_the_schema_run_dry_or_are_refused_with_a_key(make
     @given(configs())
     def dry_run(config):
         config["data"] = {"train": "data/train.csv", "test": ["data/test.csv"]}
+        config["folds"] = {"count": 2}  # hundreds of members would take long to plan
         workspace.configure(config)
         run = workspace.plan(check=False)
         if refusal(config) is None:

@@ -114,11 +114,9 @@ def test_other_programs_read_our_parquet_files(undisturbed):
     assert isinstance(table.schema.field("image").type, pa.FixedShapeTensorType)
 
 
-CAUGHT = {
-    "data/train/train.parquet": "results/models/mlp/fold-0/epoch-0002.npz",
+CAUGHT = {  # make soak does this for an input of every rule
     "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
     "models/mlp/fold-1/weights.npz": "results/models/mlp/validation.parquet",
-    "comparison.csv": "results/figures/confusion.svg",
 }
 
 

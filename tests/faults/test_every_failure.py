@@ -20,7 +20,7 @@ MODEL = {"hidden": [8], "epochs": 1, "block": 1, "batch_size": 32}
 ONE = {**SMALL_CONFIG, "models": {"mlp": MODEL}}
 OTHER = {  # what every rule reads differently
     **ONE,
-    "data": {**SMALL_CONFIG["data"], "classes": 11},
+    "data": {**SMALL_CONFIG["data"], "labels": list(range(11))},
     "folds": {"count": 2, "seed": 1},
     "figures": {"seed": 1},
 }

@@ -61,14 +61,14 @@ def test_a_zip_bomb_is_refused_at_its_first_bad_row_or_finished_in_little_memory
     assert (tmp_path / "shard.parquet").exists() == (not sentence)
 
 
-def test_a_name_like_a_script_is_shown_as_text(make_workspace):
-    workspace = make_workspace()
+def test_a_name_like_a_script_is_shown_as_text(spoilable):
+    workspace = spoilable
     name = "&quot; 'x' -- b"
-    (workspace.path / "data" / "train.csv").rename(workspace.path / "data" / f"{name}.csv")
+    (workspace.path / "data" / "test.csv").rename(workspace.path / "data" / f"{name}.csv")
     workspace.configure(
         {
             **SMALL_CONFIG,
-            "data": {"train": f"data/{name}.csv", "test": "data/test.csv"},
+            "data": {"train": "data/train.csv", "test": f"data/{name}.csv"},
             "submission": {"columns": ["<script>alert(1)<!--", "Label"]},
         }
     )

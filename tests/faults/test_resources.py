@@ -13,18 +13,19 @@ import pytest
 from runs import BIN, result_files, stored
 
 STAGES = {
-    "normalize": "results/data/test/test.parquet",
     "train": "results/models/mlp/fold-0/epoch-0004.npz",
-    "predict": "results/predictions/mlp/test.parquet",
     "report": "results/report.html",
 }
 if "KILLS" in os.environ:  # make soak: all of them
     STAGES |= {
+        "normalize": "results/data/test/test.parquet",
+        "predict": "results/predictions/mlp/test.parquet",
+        "score": "results/models/mlp/metrics.json",
         "quality": "results/data/quality.json",
         "samples": "results/figures/samples.svg",
         "split": "results/data/folds-2-0.parquet",
         "export": "results/models/mlp/fold-0/weights.npz",
-        "evaluate": "results/models/mlp/metrics.json",
+        "evaluate": "results/models/mlp/validation.parquet",
         "compare": "results/comparison.csv",
         "submission": "results/submission.csv",
         "figures": "results/figures/confusion.svg",

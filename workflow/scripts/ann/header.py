@@ -179,6 +179,7 @@ def parse_rows(start: bytes, separator: str, skip: int, columns: int) -> pa.Tabl
     """Return the first rows, every cell as bytes; rows of another length, which are told later, are left out."""
     names = [f"f{place}" for place in range(columns)]
     cut = start if len(start) < HEAD_BYTES else start[: max(start.rfind(b"\n"), start.rfind(b"\r")) + 1]
+    cut = cut.decode(errors="replace").encode()  # pyarrow calls no handler with a row that is not UTF-8
     stream = squeezed(io.BytesIO(cut), separator)
     try:
         return pa.csv.read_csv(

@@ -4,6 +4,7 @@ Run by `make inspect TABLE=path`, by hand and before there is a config; no rule 
 """
 
 import contextlib
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,7 @@ def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make inspect | head` ends quietly
     try:
         for line in inspect(Path(sys.argv[1]).expanduser()):
             print(printable(line))
