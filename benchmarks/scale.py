@@ -40,7 +40,7 @@ from ann import augment, ingest, network, state  # noqa: E402
 from ann.layout import look  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
-SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "block": 1}}}, [])
+SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "checkpoint_every": 1}}}, [])
 MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)
 DISTORTION = {"rotate": 8, "scale": 0.08, "shear": 0.1, "shift": 1, "elastic": {"alpha": 0.0, "sigma": 1.0}}
 THREADS = 2  # of normalize and of the readers it is compared with; the other stages have one
@@ -118,7 +118,7 @@ def run_train(folder: Path) -> None:
         folds=folder / "folds.parquet",
         previous=None,
         output=(folder / "epoch-0001.npz", folder / "epoch-0001.csv"),
-        block=train.Block("mlp", 0, 1, 1),
+        checkpoint=train.Checkpoint("mlp", 0, 1, 1),
         options=MODEL,
         labels="auto",
         threads=1,

@@ -160,9 +160,11 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     normalize(table, shard, keys, True, told.append, label_file)
     split.split([shard], folder / "folds.parquet", 2, 0)
     options = plain.model_options(hidden=[8], batch_size=32)
-    train.train([shard], folder / "folds.parquet", None, state, train.Block("mlp", 0, 1, 1), options, "auto", 1, print)
+    train.train(
+        [shard], folder / "folds.parquet", None, state, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print
+    )
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
-    choice = {"predict": {"views": 1}, "labels": "auto"}
+    choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
     evaluate.evaluate(weights, [shard], folder / "folds.parquet", *files, choice, 1, told.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)

@@ -28,7 +28,7 @@ def shard(tmp_path: Path) -> Path:
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}, "trained": []})
+    state.write_weights(path, tensors, {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []})
     return network.as_layers(tensors)
 
 
@@ -38,7 +38,10 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
-    options = {"predict": {"views": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0}, "labels": "auto"}
+    options = {
+        "predict": {"test_time_augmentation": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0},
+        "labels": "auto",
+    }
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
     found = tables.read_validation(outputs[0])
@@ -60,7 +63,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
 def test_without_folds_nothing_is_validated(shard, tmp_path):
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
     member(tmp_path / "0.npz", 0)
-    options = {"predict": {"views": 1}, "labels": "auto"}
+    options = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate([tmp_path / "0.npz"], [shard], tmp_path / "folds.parquet", *outputs, options)
     content = json.loads(outputs[1].read_text())
@@ -100,30 +103,30 @@ def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_num
 
 
 def test_the_progress_line_shows_validation_where_there_is_one():
-    block = train.Block("mlp", 2, 20, 40)
+    checkpoint = train.Checkpoint("mlp", 2, 20, 40)
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
     wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s · 1:05 left"
-    assert train.progress_line(row, block, 65.2) == wanted
-    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, block, 65.2)
+    assert train.progress_line(row, checkpoint, 65.2) == wanted
+    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
 
 
 def test_progress_lines_align_and_tell_hours():
-    block = train.Block("mlp", 0, 20, 40)
+    checkpoint = train.Checkpoint("mlp", 0, 20, 40)
     row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
            "images_per_second": 999.0}  # fmt: skip
     wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · validation  8.92 % · 1.0k images/s · 2:00:05 left"
-    assert train.progress_line(row, block, 7205) == wanted
+    assert train.progress_line(row, checkpoint, 7205) == wanted
 
 
 def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
-    for average in (0.0, 0.9):
-        trainer, _, _ = trained(average=average)
+    for ema_decay in (0.0, 0.9):
+        trainer, _, _ = trained(ema_decay=ema_decay)
         state.write_state(tmp_path / "state.npz", trainer.state())
         options = {"model": trainer.options, "labels": "auto"}
         export.export(tmp_path / "state.npz", [shard], tmp_path / "weights.npz", options)
         tensors, about = state.read_weights(tmp_path / "weights.npz")
-        wanted = trainer.state().vectors["average" if average else "parameters"]
+        wanted = trainer.state().vectors["ema" if ema_decay else "parameters"]
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
         assert about["trained"][0]["numpy"] == np.__version__

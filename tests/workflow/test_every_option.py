@@ -37,8 +37,8 @@ OTHER_VALUES = {
     "submission: from": ["sgd"],
     "submission: columns": ["id", "digit"],
     "models: hidden": [17],
-    "models: spread": [5.6, 4.5],
-    "models: vary": [{}, {"deskew": True}],
+    "models: preprocess.ink_spread": [5.6, 4.5],
+    "models: vary": [{}, {"preprocess": {"deskew": True}}],
 }
 
 

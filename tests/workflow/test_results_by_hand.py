@@ -73,25 +73,32 @@ CASES = {
     "what is known of files deleted": (delete("results/store/memory.json"), NOTHING),
     "files between deleted in the store": (delete(*BETWEEN_IN_STORE), PUBLISHING),
     "a train shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/train/*/train-1.parquet"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/normalize/train/*/train-1.parquet"),
+            model("sgd", predict={"test_time_augmentation": 2}),
+        ),
         normalize("train-1") | rescored("sgd"),
     ),
     "a test shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"test_time_augmentation": 2})
+        ),
         normalize("test-1") | rescored("sgd"),
     ),
     "the folds deleted, and predicted with other views": (
-        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"views": 2})),
+        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"test_time_augmentation": 2})),
         {"split"} | rescored("sgd"),
     ),
     "weights deleted, and needed": (
-        both(delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"test_time_augmentation": 2})
+        ),
         {"export sgd 1"} | rescored("sgd"),
     ),
     "weights and their checkpoint deleted, and needed": (
         both(
             delete("results/store/export/sgd/fold-1/*/weights.npz", "results/store/train/sgd/fold-1/*/*.npz"),
-            model("sgd", predict={"views": 2}),
+            model("sgd", predict={"test_time_augmentation": 2}),
         ),
         {"train sgd 1 0002", "export sgd 1"} | rescored("sgd"),
     ),
