@@ -30,10 +30,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import evaluate  # noqa: E402
+import folds  # noqa: E402
 import normalize  # noqa: E402
 import predict  # noqa: E402
 import quality  # noqa: E402
-import split  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
 from ann import augment, ingest, network, state  # noqa: E402
@@ -106,9 +106,9 @@ def run_quality(folder: Path) -> None:
     quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json")
 
 
-def run_split(folder: Path) -> None:
+def run_folds(folder: Path) -> None:
     """Shard -> folds."""
-    split.split([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
+    folds.assign_folds([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
 
 
 def run_train(folder: Path) -> None:
@@ -140,9 +140,10 @@ def run_predict(folder: Path) -> None:
 def run_evaluate(folder: Path) -> None:
     """Score four members, here the same one four times."""
     options = {"predict": MODEL["predict"], "labels": "auto"}
-    weights, shards, folds = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], folder / "folds.parquet"
+    weights, shards = 4 * [folder / "weights.npz"], [folder / "shard.parquet"]
+    assigned = folder / "folds.parquet"
     with threadpool_limits(1):
-        evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", options)
+        evaluate.evaluate(weights, shards, assigned, folder / "validation.parquet", folder / "metrics.json", options)
 
 
 def run_submission(folder: Path) -> None:
@@ -157,7 +158,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "pandas": run_pandas,
     "pyarrow": run_pyarrow,
     "quality": run_quality,
-    "split": run_split,
+    "folds": run_folds,
     "train": run_train,
     "predict": run_predict,
     "evaluate": run_evaluate,

@@ -31,7 +31,7 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     jobs, rules = records(run.workspace.path), submitted(output)
     assert jobs.keys() == rules.keys()
     assert Counter(rules.values()) == Counter(
-        normalize=2, quality=1, split=1, train=6, evaluate=2, compare=1, predict=2, submission=1
+        normalize=2, quality=1, folds=1, train=6, evaluate=2, compare=1, predict=2, submission=1
     )
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert {job.partition for job in jobs.values()} == {"main"}

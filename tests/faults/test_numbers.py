@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ann import InputError, network, training
-from split import stratify
+from folds import stratify
 
 OPTIONS = {
     "hidden": [8], "dtype": "float32", "output_bias": True, "initializer": "he", "seed": 0, "learning_rate": 0.01,

@@ -10,9 +10,9 @@ import numpy as np
 import plain
 import pytest
 import quality
-import split
 import train
 from ann import InputError, dataset, ensemble, network, state, tables, training
+from folds import stratify
 from mnist_numpy.files.atomic import replacing
 
 # --- From training to figures ---------------------------------------------------------------------
@@ -34,7 +34,7 @@ def member(path: Path, seed: int) -> list[network.Layer]:
 
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
     images, labels = plain.digits(120)
-    fold = split.stratify(labels, 3, 0)
+    fold = stratify(labels, 3, 0)
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
@@ -171,18 +171,18 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (InputError("a.csv: bad"), "split: a.csv: bad\n"),
-        (OSError(28, "No space left on device", "x.npz"), "split: x.npz: No space left on device; make room"),
-        (MemoryError("1 GiB"), "split: not enough memory (1 GiB)"),
+        (InputError("a.csv: bad"), "folds: a.csv: bad\n"),
+        (OSError(28, "No space left on device", "x.npz"), "folds: x.npz: No space left on device; make room"),
+        (MemoryError("1 GiB"), "folds: not enough memory (1 GiB)"),
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), job.reporting("split", tmp_path / "log"):
+    with pytest.raises(SystemExit), job.reporting("folds", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), job.reporting("split", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), job.reporting("folds", tmp_path / "log"):
         raise ZeroDivisionError

@@ -8,10 +8,10 @@ import numpy as np
 import plain
 import predict
 import pytest
-import split
 import train
 from ann import dataset, network, state, tables
 from ann.straighten import straighten
+from folds import stratify
 
 IMAGES, LABELS = plain.digits(600)
 UPRIGHT: dict[str, Any] = {"deskew": True, "ink_spread": None}
@@ -97,7 +97,7 @@ def test_it_may_be_done_in_place():
 def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     data = dataset.read_shards([tmp_path / "train.parquet"])
-    fold = split.stratify(LABELS, 3, 0)
+    fold = stratify(LABELS, 3, 0)
     tables.write_folds(tmp_path / "folds.parquet", data, fold)
     postures, weights, alone = (AS_GIVEN, EVEN, UPRIGHT), [], []
     for number, posture in enumerate(postures):
@@ -124,7 +124,7 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         folder.mkdir()
         dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255)
         dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
-        fold = split.stratify(LABELS, 2, 0)
+        fold = stratify(LABELS, 2, 0)
         tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
         options = plain.model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")

@@ -40,7 +40,7 @@ WANTED = {
     "job.py:by_model": {"figures", "report", "submission"},
     "job.py:job": set(RULES),
     "report.py:cell_pictures": {"report"},
-    "split.py:stratify": {"split"},
+    "folds.py:stratify": {"folds"},
 }
 
 

@@ -34,7 +34,7 @@ BETWEEN = (
     *("results/models/*/fold-*/epoch-*", "results/models/*/fold-*/weights.npz", "results/models/*/validation.parquet"),
 )
 BETWEEN_IN_STORE = (
-    *("results/store/normalize/*/*/*.parquet", "results/store/split/*/*", "results/store/predict/*/*/*"),
+    *("results/store/normalize/*/*/*.parquet", "results/store/folds/*/*", "results/store/predict/*/*/*"),
     *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
 )
 CASES = {
@@ -86,8 +86,8 @@ CASES = {
         normalize("test-1") | rescored("sgd"),
     ),
     "the folds deleted, and predicted with other views": (
-        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"test_time_augmentation": 2})),
-        {"split"} | rescored("sgd"),
+        both(delete("results/store/folds/*/folds.parquet"), model("sgd", predict={"test_time_augmentation": 2})),
+        {"folds"} | rescored("sgd"),
     ),
     "weights deleted, and needed": (
         both(

@@ -33,7 +33,7 @@ from reruns import (
 pytest_plugins = "finished_run"
 
 ALL_RETRAINED = retrained(CHECKPOINTS)
-TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
+TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "folds"}
 TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in CHECKPOINTS}
 DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
@@ -123,11 +123,11 @@ CASES = {
         retrained({"adam": ["0005", "0006"]}),
     ),
     # --- folds
-    "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"split"}),
-    "folds.count": (config(folds={"count": 3}), retrained(CHECKPOINTS, folds=3) | {"split"}),
+    "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"folds"}),
+    "folds.count": (config(folds={"count": 3}), retrained(CHECKPOINTS, folds=3) | {"folds"}),
     "values of two sections exchanged": (
         config(folds={"seed": 3}, figures={"seed": 5}),
-        ALL_RETRAINED | {"split", "samples"},
+        ALL_RETRAINED | {"folds", "samples"},
     ),
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
@@ -154,9 +154,9 @@ CASES = {
         edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
         {"quality", "report"},
     ),
-    "a line of split.py": (
-        edit(f"{SCRIPTS}/split.py", "dealt = 0", "dealt = 1"),
-        ALL_RETRAINED | {"split"},
+    "a line of folds.py": (
+        edit(f"{SCRIPTS}/folds.py", "assigned = 0", "assigned = 1"),
+        ALL_RETRAINED | {"folds"},
     ),
     "the page's template": (append("workflow/report/report.html.j2", "\n"), {"report"}),
     # --- tables

@@ -58,11 +58,11 @@ def quality_seconds(wildcards):
     return all_rows(wildcards) * PIXELS / estimates.PIXELS_SCANNED
 
 
-def split_bytes(wildcards):
+def folds_bytes(wildcards):
     return 64 * most_rows("train")  # ids, labels and folds; no images
 
 
-def split_seconds(wildcards):
+def folds_seconds(wildcards):
     return most_rows("train") * 1e-5
 
 

@@ -78,8 +78,8 @@ class Results:
         """Draw sample images."""
         return Needs(subset(self.settings["figures"], "samples", "seed"), {"shards": self.shards("train")})
 
-    @stage("split", folds="folds.parquet")
-    def split(self) -> Needs:
+    @stage("folds", folds="folds.parquet")
+    def folds(self) -> Needs:
         """Assign each training row to a fold."""
         return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
@@ -96,7 +96,7 @@ class Results:
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), **subset(self.data, "labels")}
-        return Needs(options, {"shards": self.shards("train"), "folds": self.split().outputs["folds"]}, also=previous)
+        return Needs(options, {"shards": self.shards("train"), "folds": self.folds().outputs["folds"]}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
@@ -115,7 +115,7 @@ class Results:
             {
                 "weights": self.weights(model),
                 "shards": self.shards("train"),
-                "folds": self.split().outputs["folds"],
+                "folds": self.folds().outputs["folds"],
             },
         )
 
