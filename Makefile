@@ -10,7 +10,7 @@
 # make format  format all Python and rules, and fix what lint can fix by itself
 # make lock    resolve the requirements*.in again into requirements*.txt (ARGS=--upgrade for newer versions)
 # make bench   side-by-side measurements (see benchmarks/README.md)
-# make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"deskew: false"')
+# make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"learning_rate: 0.002"')
 # make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
 # make inspect TABLE=path  say what a table is found to be, and how to configure it
 # make help    print this list

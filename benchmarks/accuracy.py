@@ -1,6 +1,6 @@
 """What a change of the default model does to its accuracy, in a minute or two.
 
-    make bench-accuracy ARGS='"learning_rate: 0.002, deskew: false" --folds 4'
+    make bench-accuracy ARGS='"learning_rate: 0.002, preprocess: {deskew: false}" --folds 4'
 
 Members are trained on folds of 28,000 of the training rows. Each is scored on its own fold, and the mean of all
 on the other 14,000, which none of them has seen. Two members at a time, one thread each.

@@ -150,7 +150,7 @@ def profile_table(make_trainer: Callable[..., Trainer], distortion: dict[str, An
         ("256, 512", {"batch_size": 512}),
         (
             "1024-1024, 512, augmented and averaged",
-            {"hidden": [1024, 1024], "batch_size": 512, "augment": distortion, "average": 0.999},
+            {"hidden": [1024, 1024], "batch_size": 512, "augment": distortion, "ema_decay": 0.999},
         ),
     ):
         with threadpool_limits(1):

@@ -30,17 +30,17 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import evaluate  # noqa: E402
+import folds  # noqa: E402
 import normalize  # noqa: E402
 import predict  # noqa: E402
 import quality  # noqa: E402
-import split  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
 from ann import augment, ingest, network, state  # noqa: E402
 from ann.layout import look  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
-SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "block": 1}}}, [])
+SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "checkpoint_every": 1}}}, [])
 MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)
 DISTORTION = {"rotate": 8, "scale": 0.08, "shear": 0.1, "shift": 1, "elastic": {"alpha": 0.0, "sigma": 1.0}}
 THREADS = 2  # of normalize and of the readers it is compared with; the other stages have one
@@ -106,9 +106,9 @@ def run_quality(folder: Path) -> None:
     quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json")
 
 
-def run_split(folder: Path) -> None:
+def run_folds(folder: Path) -> None:
     """Shard -> folds."""
-    split.split([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
+    folds.assign_folds([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
 
 
 def run_train(folder: Path) -> None:
@@ -118,7 +118,7 @@ def run_train(folder: Path) -> None:
         folds=folder / "folds.parquet",
         previous=None,
         output=(folder / "epoch-0001.npz", folder / "epoch-0001.csv"),
-        block=train.Block("mlp", 0, 1, 1),
+        checkpoint=train.Checkpoint("mlp", 0, 1, 1),
         options=MODEL,
         labels="auto",
         threads=1,
@@ -140,9 +140,10 @@ def run_predict(folder: Path) -> None:
 def run_evaluate(folder: Path) -> None:
     """Score four members, here the same one four times."""
     options = {"predict": MODEL["predict"], "labels": "auto"}
-    weights, shards, folds = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], folder / "folds.parquet"
+    weights, shards = 4 * [folder / "weights.npz"], [folder / "shard.parquet"]
+    assigned = folder / "folds.parquet"
     with threadpool_limits(1):
-        evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", options)
+        evaluate.evaluate(weights, shards, assigned, folder / "validation.parquet", folder / "metrics.json", options)
 
 
 def run_submission(folder: Path) -> None:
@@ -157,7 +158,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "pandas": run_pandas,
     "pyarrow": run_pyarrow,
     "quality": run_quality,
-    "split": run_split,
+    "folds": run_folds,
     "train": run_train,
     "predict": run_predict,
     "evaluate": run_evaluate,

@@ -29,8 +29,8 @@ SMALL_CONFIG = {
     "folds": {"count": 2},
     "models": {
         "mlp": {
-            **{"hidden": [16], "epochs": 4, "block": 2, "batch_size": 32},
-            **{"dropout": 0.1, "average": 0.9, "augment": {"rotate": 20}},
+            **{"hidden": [16], "epochs": 4, "checkpoint_every": 2, "batch_size": 32},
+            **{"dropout": 0.1, "ema_decay": 0.9, "augment": {"rotate": 20}},
         }
     },
 }
@@ -208,7 +208,7 @@ def without_folds(once: Callable[..., Workspace], build_workspace: Callable[...,
     """A workspace after a run that holds nothing out, with what that told in said.txt; to look at only."""
 
     def run(folder: Path) -> None:
-        model = {"hidden": [], "epochs": 1, "block": 1}
+        model = {"hidden": [], "epochs": 1, "checkpoint_every": 1}
         workspace = build_workspace(folder, {**SMALL_CONFIG, "folds": {"count": 1}, "models": {"mlp": model}})
         (folder / "said.txt").write_text(workspace.snakemake().stdout, encoding="utf-8")
 

@@ -12,8 +12,8 @@ from conftest import PARTS, ROOT, SMALL_CONFIG, Workspace, write_csv
 
 from cluster.runs import SlurmRun
 
-# blocks long enough to be caught in the middle, and a second model, of which the better one is handed in
-MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "block": 400}
+# checkpoints far enough apart to be caught between them, and a second model, of which the better one is submitted
+MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "checkpoint_every": 400}
 WIDE = {**MLP, "hidden": [32], "epochs": 20}
 CONFIG = {**SMALL_CONFIG, "models": {"mlp": MLP, "wide": WIDE}, "submission": {"from": "best"}}
 
@@ -44,13 +44,13 @@ def local_run(tmp_path_factory, real_train, real_test) -> Workspace:
 
 
 @pytest.fixture
-def before_last_block(local_run, tmp_path) -> Workspace:
-    """A copy of the local run that lacks the last block of one member, and what follows it."""
+def before_last_checkpoint(local_run, tmp_path) -> Workspace:
+    """A copy of the local run that lacks the last checkpoint of one member, and what follows it."""
     folder = tmp_path / "workspace"
     shutil.copytree(local_run.path, folder)
     results = folder / "results"
-    (block,) = results.glob("store/train/mlp/fold-0/*/epoch-0800.npz")
-    for file in (*block.parent.glob("epoch-0800.*"), *results.glob("logs/train/mlp/fold-0/epoch-0800-*")):
+    (checkpoint,) = results.glob("store/train/mlp/fold-0/*/epoch-0800.npz")
+    for file in (*checkpoint.parent.glob("epoch-0800.*"), *results.glob("logs/train/mlp/fold-0/epoch-0800-*")):
         file.unlink()
     following = ("export/mlp/fold-0", "evaluate/mlp", "predict/mlp", "compare", "submission", "figures", "report")
     for part in following:

@@ -15,7 +15,7 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 RECORDS = Path("/var/lib/test-cluster/jobs.log")  # Slurm's own, one line a finished job
 # short waits
 QUICK = ("--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "3")
-LAST_BLOCK = "results/models/mlp/fold-0/epoch-0800.npz"  # as it is published
+LAST_CHECKPOINT = "results/models/mlp/fold-0/epoch-0800.npz"  # as it is published
 
 
 class Record(NamedTuple):
@@ -98,7 +98,7 @@ class SlurmRun:
         return self.output.read_text()
 
     def training_pid(self) -> int:
-        """Wait until the last block trains; returns its process."""
+        """Wait until the last checkpoint is being trained; returns its process."""
         logs = self.workspace.path / "results/logs/train/mlp/fold-0"
         wait_until(lambda: any("epoch" in log.read_text() for log in logs.glob("epoch-0800-*.log")))
         return next(self.processes("train.py"))

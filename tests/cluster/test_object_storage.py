@@ -12,7 +12,7 @@ import pytest
 from conftest import Workspace
 
 from cluster.conftest import CONFIG, MLP, copy_workflow
-from cluster.runs import LAST_BLOCK, wait_until
+from cluster.runs import LAST_CHECKPOINT, wait_until
 
 BUCKET = "digits"
 
@@ -77,23 +77,23 @@ def jobs(output: str) -> Counter:
 
 
 def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, bucket, local_run, tmp_path):
-    # one machine ends after the first block, the next goes on from what lies in the bucket
+    # one machine ends after the first checkpoint, the next resumes from what is in the bucket
     one, other, third = (copy_workflow(tmp_path / name) for name in ("one", "other", "third"))
-    block = re.search(r"results/store/train/mlp/fold-0/\w{10}/epoch-0400.npz", run(one, "--dry-run")).group()
-    assert jobs(run(one, block)) == Counter(normalize=1, split=1, train=1)
+    checkpoint = re.search(r"results/store/train/mlp/fold-0/\w{10}/epoch-0400.npz", run(one, "--dry-run")).group()
+    assert jobs(run(one, checkpoint)) == Counter(normalize=1, folds=1, train=1)
     said = run(other)
     rest = jobs(said)
-    assert (rest["train"], rest["normalize"], rest["split"]) == (5, 1, 0)
+    assert (rest["train"], rest["normalize"], rest["folds"]) == (5, 1, 0)
     (name,) = re.findall(rf"^results  s3://{BUCKET}/(run/results/run-\w{{10}}/)$", said, re.MULTILINE)
     stored = {file.key for file in bucket.objects.all()}
     for file in ("submission.csv", "comparison.csv"):
         assert read(bucket, name + file) == local_run.read(f"results/{file}"), file
-    assert read(bucket, f"run/{block}".replace("0400", "0800")) == local_run.read(LAST_BLOCK)
+    assert read(bucket, f"run/{checkpoint}".replace("0400", "0800")) == local_run.read(LAST_CHECKPOINT)
     # a machine without any record has nothing to do
     assert jobs(run(third)) == Counter()
-    # more epochs: the added blocks, and what follows; the earlier results stay
+    # more epochs: the added checkpoints, and what follows; the earlier results stay
     added = jobs(run(third, epochs=1200))
-    assert (added["train"], added["export"], added["normalize"], added["split"]) == (2, 2, 0, 0)
+    assert (added["train"], added["export"], added["normalize"], added["folds"]) == (2, 2, 0, 0)
     assert stored <= {file.key for file in bucket.objects.all()}
     assert jobs(run(other)) == Counter()
     # a table that is not there is refused, though what was made of another stands

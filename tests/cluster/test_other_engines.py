@@ -2,19 +2,19 @@
 
 import pytest
 
-from cluster.runs import LAST_BLOCK, records
+from cluster.runs import LAST_CHECKPOINT, records
 
 SBATCH = "sbatch --parsable --job-name {rule} --cpus-per-task {threads} --mem {resources.mem_mb} -t {resources.runtime}"
 
 
-def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_block):
-    result = before_last_block.snakemake(
-        *(LAST_BLOCK, "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
+def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_checkpoint):
+    result = before_last_checkpoint.snakemake(
+        *(LAST_CHECKPOINT, "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
         *("--cluster-generic-submit-cmd", SBATCH, "--cluster-generic-cancel-cmd", "scancel"),
     )
     assert "Submitted job" in result.stdout
-    assert before_last_block.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
-    (job,) = records(before_last_block.path).values()
+    assert before_last_checkpoint.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
+    (job,) = records(before_last_checkpoint.path).values()
     assert (job.state, job.cores) == ("COMPLETED", 1)
     assert f"mem_mb={job.memory}," in result.stdout
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.runs import LAST_BLOCK, SlurmRun, records, submitted, wait_until
+from cluster.runs import LAST_CHECKPOINT, SlurmRun, records, submitted, wait_until
 
 SLURM = Path(__file__).with_name("slurm.sh")
 
@@ -31,7 +31,7 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     jobs, rules = records(run.workspace.path), submitted(output)
     assert jobs.keys() == rules.keys()
     assert Counter(rules.values()) == Counter(
-        normalize=2, quality=1, split=1, train=6, evaluate=2, compare=1, predict=2, submission=1
+        normalize=2, quality=1, folds=1, train=6, evaluate=2, compare=1, predict=2, submission=1
     )
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert {job.partition for job in jobs.values()} == {"main"}
@@ -51,33 +51,33 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     assert (normalizing.cores, normalizing.memory, normalizing.minutes) == (2, 1100, 6)
 
 
-def test_a_cancelled_block_is_submitted_again_with_more(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, LAST_BLOCK)
+def test_a_cancelled_job_is_submitted_again_with_more(local_run, before_last_checkpoint, slurm_run):
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT)
     stopped = run.training_pid()
     os.kill(stopped, signal.SIGSTOP)  # so that it cannot end before it is cancelled
     (number,) = submitted(run.output.read_text())
     subprocess.run(["scancel", str(number)], check=True)
     output = run.finish()
-    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
-    # the block before was not made again
+    assert run.workspace.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
+    # the checkpoint before was not made again
     assert list(submitted(output).values()) == ["train", "train"]
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
     assert (second.memory, second.minutes) == (2 * first.memory, 2 * first.minutes)
 
 
-def test_a_block_over_its_wall_time_goes_on_from_the_block_before(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, LAST_BLOCK, "--set-resources", "train:runtime=attempt")
+def test_a_job_over_its_wall_time_resumes_from_the_last_checkpoint(local_run, before_last_checkpoint, slurm_run):
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--set-resources", "train:runtime=attempt")
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     output = run.finish()
-    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+    assert run.workspace.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, first.minutes) == ("TIMEOUT", 1)
     assert (second.state, second.minutes) == ("COMPLETED", 2)
 
 
-def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, LAST_BLOCK, partition="frail")
+def test_a_job_survives_the_death_of_its_node(local_run, before_last_checkpoint, slurm_run):
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, partition="frail")
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
     daemon = int(Path("/run/test-cluster/frail.pid").read_text())
@@ -88,41 +88,41 @@ def test_a_block_survives_the_death_of_its_node(local_run, before_last_block, sl
     finally:
         subprocess.run([SLURM, "node", "frail"], check=True)
     output = run.finish()
-    assert run.workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+    assert run.workspace.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, second.state) == ("NODE_FAIL", "COMPLETED")
 
 
-def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_run, before_last_block, slurm_run):
-    workspace, hold = before_last_block, ("--set-resources", "train:slurm_extra='--hold'")
+def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_run, before_last_checkpoint, slurm_run):
+    workspace, hold = before_last_checkpoint, ("--set-resources", "train:slurm_extra='--hold'")
     config, code = workspace.path / "config" / "config.yaml", workspace.path / "workflow" / "scripts" / "train.py"
     for file, before, after in ((config, "rotate: 20", "rotate: 10"), (code, "def train(", "def train(*, ")):
         right = file.read_text()
         wrong = right.replace(before, after)
         assert wrong != right
-        run = slurm_run(workspace, LAST_BLOCK, "--retries", "0", "--quiet", "rules", "host", *hold)
+        run = slurm_run(workspace, LAST_CHECKPOINT, "--retries", "0", "--quiet", "rules", "host", *hold)
         release(run, lambda file=file, wrong=wrong: file.write_text(wrong))
         assert run.process.wait(timeout=900) != 0
         assert re.search(
             r"\n\ntrain mlp 0 800: the config, the code, a package or a table is not what it was when the name of this "
-            r"result \(\w{10}\) was planned; run the same command again\n\nonce that is mended, ",
+            r"result \(\w{10}\) was planned; run the same command again\n\nfix this and run the same command again; ",
             run.output.read_text(),
         )
         assert {path.stem for path in workspace.path.glob("results/store/train/mlp/fold-0/*/*.npz")} == {"epoch-0400"}
         file.write_text(right)
     slurm_run(workspace).finish()
-    for name in (LAST_BLOCK, "results/submission.csv", "results/comparison.csv"):
+    for name in (LAST_CHECKPOINT, "results/submission.csv", "results/comparison.csv"):
         assert workspace.read(name) == local_run.read(name), name
 
 
-def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, before_last_block, slurm_run):
-    workspace, hold = before_last_block, "slurm_extra='--hold'"
+def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, before_last_checkpoint, slurm_run):
+    workspace, hold = before_last_checkpoint, "slurm_extra='--hold'"
     train, test = (workspace.path / "data" / f"{split}.csv" for split in ("train", "test"))
     # a job that trains is planned anew without the tables
-    run = slurm_run(workspace, LAST_BLOCK, "--set-resources", f"train:{hold}")
+    run = slurm_run(workspace, LAST_CHECKPOINT, "--set-resources", f"train:{hold}")
     release(run, lambda: train.rename(train.with_suffix(".away")))
     run.finish()
-    assert workspace.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+    assert workspace.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
     train.with_suffix(".away").rename(train)
     # another table of the same size
     shutil.rmtree(workspace.path / "results" / "store" / "normalize" / "test")
@@ -154,7 +154,7 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     assert (
         "normalize: data/test.csv: mend these cells or leave the rows out:\n  row 3, line 4, column pixel0: 'x'" in said
     )
-    assert "once that is mended, the same command goes on" in said
+    assert "fix this and run the same command again" in said
 
 
 def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_results, slurm_run):
@@ -167,16 +167,16 @@ def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_result
     assert "never awaited" not in said
 
 
-def test_a_killed_job_is_told_by_its_log(before_last_block, slurm_run):
-    run = slurm_run(before_last_block, LAST_BLOCK, "--retries", "0")
+def test_a_killed_job_is_told_by_its_log(before_last_checkpoint, slurm_run):
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0")
     os.kill(run.training_pid(), signal.SIGKILL)
     assert run.process.wait(timeout=900) != 0
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
 
 
-def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, slurm_run):
+def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpoint, slurm_run):
     few = "train:runtime=1", "train:mem_mb=100"
-    run = slurm_run(before_last_block, LAST_BLOCK, "--retries", "0", "--set-resources", *few)
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0", "--set-resources", *few)
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     # before anything was submitted
     before, _, _ = run.output.read_text().partition("has been submitted")
@@ -185,8 +185,8 @@ def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_block, 
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 
 
-def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_last_block, slurm_run):
-    run = slurm_run(before_last_block, LAST_BLOCK, "--set-resources", "train:slurm_extra='--hold'")
+def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_last_checkpoint, slurm_run):
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--set-resources", "train:slurm_extra='--hold'")
     wait_until(lambda: submitted(run.output.read_text()))
     (number,) = submitted(run.output.read_text())
     state = ["squeue", "-h", "-t", "all", "-j", str(number), "-o", "%T"]
@@ -195,17 +195,17 @@ def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_las
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
     # so does one while it trains
-    run = slurm_run(before_last_block, LAST_BLOCK)
+    run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT)
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
     state[state.index("-j") + 1] = str(number)
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
-    assert "stopped: the same command goes on" in run.output.read_text()
+    assert "stopped: run the same command again" in run.output.read_text()
     # and the same command goes on
-    slurm_run(before_last_block, LAST_BLOCK).finish()
-    assert before_last_block.read(LAST_BLOCK) == local_run.read(LAST_BLOCK)
+    slurm_run(before_last_checkpoint, LAST_CHECKPOINT).finish()
+    assert before_last_checkpoint.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
 
 
 def release(run: SlurmRun, meanwhile: Callable[[], object]) -> None:

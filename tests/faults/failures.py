@@ -12,10 +12,10 @@ from pathlib import Path
 from runs import BIN, scripts
 
 FOLLOWERS = {
-    "normalize": ["quality", "samples", "split", "predict"],
+    "normalize": ["quality", "samples", "folds", "predict"],
     "quality": ["report"],
     "samples": ["report"],
-    "split": ["train"],
+    "folds": ["train"],
     "train": ["export"],
     "export": ["evaluate", "predict"],
     "evaluate": ["compare", "score"],

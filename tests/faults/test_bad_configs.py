@@ -27,7 +27,7 @@ def test_a_bad_config_is_refused_with_the_message_that_is_listed(text):
     [
         "{}",
         "data: {}",
-        "models: {mlp: {block: 100, epochs: 2}}",
+        "models: {mlp: {checkpoint_every: 100, epochs: 2}}",
         "models: {1: {hidden: []}}",
         "models: {mlp: {epochs: 3.0, learning_rate: 1}}",
         "folds: {count: 1}",

@@ -16,7 +16,7 @@ from runs import checksum, result_files, results, untrue
 
 pytestmark = pytest.mark.skipif(int(os.environ.get("KILLS", "0")) < 10, reason="make soak")
 
-MODEL = {"hidden": [8], "epochs": 1, "block": 1, "batch_size": 32}
+MODEL = {"hidden": [8], "epochs": 1, "checkpoint_every": 1, "batch_size": 32}
 ONE = {**SMALL_CONFIG, "models": {"mlp": MODEL}}
 OTHER = {  # what every rule reads differently
     **ONE,

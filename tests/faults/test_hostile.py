@@ -119,7 +119,7 @@ def test_a_bad_table_ends_the_real_run_in_one_sentence_and_leaves_earlier_result
     run = spoilable.snakemake(check=False)
     assert run.returncode != 0
     assert run.stdout.count("column pixel0: 'x' is not an integer from 0 to 255") == 2  # at once, and at the end
-    assert "once that is mended, the same command goes on" in run.stdout
+    assert "fix this and run the same command again" in run.stdout
     assert "Traceback" not in run.stdout
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
     table.unlink()

@@ -17,9 +17,12 @@ from runs import result_files, results, scripts_of, start, untrue
 KILLS = int(os.environ.get("KILLS", "3"))
 MODEL = SMALL_CONFIG["models"]["mlp"]
 SGD = {"optimizer": {"name": "sgd", "momentum": 0.9}, "learning_rate": 0.1}
-MANY = {"mlp": {**MODEL, "epochs": 5, "block": 1}, "sgd": {**MODEL, **SGD, "epochs": 5, "block": 1}}
+MANY = {
+    "mlp": {**MODEL, "epochs": 5, "checkpoint_every": 1},
+    "sgd": {**MODEL, **SGD, "epochs": 5, "checkpoint_every": 1},
+}
 CONFIG = {**SMALL_CONFIG, "models": MANY} if KILLS > 9 else SMALL_CONFIG
-LONG_CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "block": 40000}}}
+LONG_CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "checkpoint_every": 40000}}}
 LONG_TARGET = "results/models/mlp/fold-0/epoch-40000.npz"
 WAIT = 240  # seconds for anything to happen at all
 
@@ -81,7 +84,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on(number, tmp_path, furnish):
     wait_until(lambda: run.poll() is not None and not scripts_of(run.pid) and "WorkflowError" in out.read_text(), out)
     said = out.read_text()
     assert run.returncode != 0
-    assert "stopped: the same command goes on from the last finished block" in said
+    assert "stopped: run the same command again; it resumes from the last checkpoint" in said
     assert "Traceback" not in said
 
 

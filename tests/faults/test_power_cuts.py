@@ -22,7 +22,7 @@ CUTS = int(os.environ.get("CUTS", "0"))
 pytestmark = pytest.mark.skipif(not CUTS, reason="make soak")
 SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
 WITHOUT_LOG = 2
-MODEL = {"hidden": [8], "epochs": 3, "block": 1, "batch_size": 32}
+MODEL = {"hidden": [8], "epochs": 3, "checkpoint_every": 1, "batch_size": 32}
 CONFIG = {**SMALL_CONFIG, "models": {"mlp": MODEL, "wide": {**MODEL, "hidden": [16]}}}
 
 

@@ -23,7 +23,7 @@ if "KILLS" in os.environ:  # make soak: all of them
         "score": "results/models/mlp/metrics.json",
         "quality": "results/data/quality.json",
         "samples": "results/figures/samples.svg",
-        "split": "results/data/folds-2-0.parquet",
+        "folds": "results/data/folds-2-0.parquet",
         "export": "results/models/mlp/fold-0/weights.npz",
         "evaluate": "results/models/mlp/validation.parquet",
         "compare": "results/comparison.csv",

@@ -21,14 +21,13 @@ CONFIG = {
         "best": {
             "hidden": [64],
             "epochs": 6,
-            "block": 6,
+            "checkpoint_every": 6,
             "batch_size": 64,
-            "deskew": True,
-            "spread": [5.6, 4.5],
-            "vary": [{}, {"spread": None}],
+            "preprocess": {"deskew": True, "ink_spread": [5.6, 4.5]},
+            "vary": [{}, {"preprocess": {"ink_spread": None}}],
             "augment": {"shift": 2, "rotate": 8},
         },
-        "small": {"hidden": [], "epochs": 1, "block": 1},
+        "small": {"hidden": [], "epochs": 1, "checkpoint_every": 1},
     },
 }
 # root may not start Chromium's own sandbox; the rest keeps the browser from calling home by itself

@@ -231,8 +231,10 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
     images = dataset.read_shards([page_run.path / "results/data/test/test.parquet"]).images
     assert len(images) == 1000
     _, of_other = state.read_weights(page_run.path / "results/models/best/fold-1/weights.npz")
-    assert (about["model"]["spread"], of_other["model"]["spread"]) == ([5.6, 4.5], None)
-    expected = network.predict(network.as_layers(tensors), straighten(images, (28, 28), about["model"]), 255)
+    assert [each["model"]["preprocess"]["ink_spread"] for each in (about, of_other)] == [[5.6, 4.5], None]
+    expected = network.predict(
+        network.as_layers(tensors), straighten(images, (28, 28), about["model"]["preprocess"]), 255
+    )
     computed = open_page().evaluate(
         """encoded => {
             const about = JSON.parse(document.getElementById("network").textContent);

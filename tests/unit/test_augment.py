@@ -144,7 +144,7 @@ def test_what_is_active_is_what_moves_a_pixel():
 
 # --- Views at prediction --------------------------------------------------------------------------
 
-VIEWS = {"views": 6, "rotate": 12.0, "scale": 0.1, "shear": 0.2, "shift": 1.5}
+VIEWS = {"test_time_augmentation": 6, "rotate": 12.0, "scale": 0.1, "shear": 0.2, "shift": 1.5}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -176,7 +176,7 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
 
 
 def test_one_view_is_the_image_itself():
-    assert ensemble.view_matrices((28, 28), VIEWS | {"views": 1}) == [None]
+    assert ensemble.view_matrices((28, 28), VIEWS | {"test_time_augmentation": 1}) == [None]
 
 
 def test_the_mean_is_over_members_as_well_as_views():

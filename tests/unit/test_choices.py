@@ -1,4 +1,4 @@
-"""Folds, ranking and submission: the scripts that deal rows and choose models."""
+"""Folds, ranking and submission: the scripts that assign rows and choose models."""
 
 import zipfile
 from pathlib import Path
@@ -9,9 +9,9 @@ import pandas as pd
 import plain
 import pyarrow as pa
 import pytest
-import split
 import submission
 from ann import InputError, metrics, tables
+from folds import stratify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 def test_folds_differ_by_one_row_at_most_in_all_and_in_every_class(counts, folds, seed):
     counts = [count if count == 0 else max(count, folds) for count in counts]
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.uint8)
-    found = split.stratify(labels, folds, seed)
+    found = stratify(labels, folds, seed)
     assert found.dtype == np.int16
     assert len(found) == len(labels)
     if folds == 1:
@@ -37,12 +37,12 @@ def test_folds_differ_by_one_row_at_most_in_all_and_in_every_class(counts, folds
     for rows in (found, *(found[labels == label] for label in range(len(counts)))):
         sizes = np.bincount(rows, minlength=folds)
         assert sizes.max() - sizes.min() <= 1
-    assert np.array_equal(split.stratify(labels, folds, seed), found)
+    assert np.array_equal(stratify(labels, folds, seed), found)
 
 
 def test_another_seed_deals_other_folds_and_rows_are_shuffled():
     labels = plain.digits(400)[1]
-    dealt = [split.stratify(labels, 4, seed) for seed in (0, 1)]
+    dealt = [stratify(labels, 4, seed) for seed in (0, 1)]
     assert 0.6 < np.mean(dealt[0] != dealt[1]) < 0.9
     in_order = np.empty(400, int)
     for label in range(10):
@@ -52,7 +52,7 @@ def test_another_seed_deals_other_folds_and_rows_are_shuffled():
 
 def test_a_class_with_fewer_rows_than_folds_is_named():
     with pytest.raises(InputError, match=r"class 7 has 2 rows, fewer than folds\.count: 3; lower folds\.count"):
-        split.stratify(np.array([1, 1, 1, 7, 7], np.uint8), 3, 0)
+        stratify(np.array([1, 1, 1, 7, 7], np.uint8), 3, 0)
 
 
 # --- Ranking --------------------------------------------------------------------------------------

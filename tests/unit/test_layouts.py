@@ -20,12 +20,12 @@ import predict
 import pyarrow as pa
 import pytest
 import score
-import split
 import submission
 import train
 import yaml
 from ann import InputError, dataset, tables
 from ann.layout import look as look_at
+from folds import assign_folds
 from mnist_numpy import inspect_table
 from mnist_numpy.files.atomic import write_json
 from normalize import normalize
@@ -158,11 +158,13 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     shard, state, weights = folder / "train.parquet", (folder / "e.npz", folder / "e.csv"), [folder / "w.npz"] * 2
     told: list[str] = []
     normalize(table, shard, keys, True, told.append, label_file)
-    split.split([shard], folder / "folds.parquet", 2, 0)
+    assign_folds([shard], folder / "folds.parquet", 2, 0)
     options = plain.model_options(hidden=[8], batch_size=32)
-    train.train([shard], folder / "folds.parquet", None, state, train.Block("mlp", 0, 1, 1), options, "auto", 1, print)
+    train.train(
+        [shard], folder / "folds.parquet", None, state, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print
+    )
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
-    choice = {"predict": {"views": 1}, "labels": "auto"}
+    choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
     evaluate.evaluate(weights, [shard], folder / "folds.parquet", *files, choice, 1, told.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)
@@ -243,7 +245,7 @@ def test_tables_of_one_split_that_are_read_in_two_ways_are_refused_with_both_nam
         (tmp_path / f"{name}.csv").write_bytes(text(named(images, LABELS)))
         normalize(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet", {}, True, print)
     with pytest.raises(InputError, match=r"read in two ways: whole: header, .*; shares: .* pixels from 0 to 1"):
-        split.split([tmp_path / "whole.parquet", tmp_path / "shares.parquet"], tmp_path / "folds.parquet", 2, 0)
+        assign_folds([tmp_path / "whole.parquet", tmp_path / "shares.parquet"], tmp_path / "folds.parquet", 2, 0)
 
 
 WARNINGS = {

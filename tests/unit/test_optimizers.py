@@ -97,7 +97,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "clipped gradient with norm_rms": {"optimizer": OPTIMIZERS["norm_rms"], "gradient_clip": 0.4},
     "cosine schedule": {"schedule": {"name": "cosine", "warm_up": 3, "final": 0.1}},
     "label smoothing": {"label_smoothing": 0.1},
-    "averaged weights": {"average": 0.9},
+    "averaged weights": {"ema_decay": 0.9},
     "no output bias": {"output_bias": False, "weight_decay": 0.01},
     "no hidden layer": {"hidden": []},
     "three hidden layers": {"hidden": [8, 7, 6]},
@@ -132,16 +132,16 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
             gradients = {name: gradient * options["gradient_clip"] / norm for name, gradient in gradients.items()}
         share = rate_share(options["schedule"], step, epochs, options["schedule"].get("warm_up", 0))
         send(walk, gradients, rate * share)
-        decay = min(options["average"], (step + 1) / (step + 10))
+        decay = min(options["ema_decay"], (step + 1) / (step + 10))
         average = decay * average + (1 - decay) * vector
         row = trainer.run_epoch(epochs)
         assert row["learning_rate"] == pytest.approx(rate * share, rel=1e-12)
         assert row["gradient_norm"] == pytest.approx(norm, rel=1e-9)
     found = trainer.state()
     np.testing.assert_allclose(found.vectors["parameters"], vector, rtol=1e-8, atol=1e-10)
-    assert ("average" in found.vectors) == (options["average"] > 0)
-    if options["average"]:
-        np.testing.assert_allclose(found.vectors["average"], average, rtol=1e-8, atol=1e-10)
+    assert ("ema" in found.vectors) == (options["ema_decay"] > 0)
+    if options["ema_decay"]:
+        np.testing.assert_allclose(found.vectors["ema"], average, rtol=1e-8, atol=1e-10)
     if options["gradient_clip"]:
         assert clipped > 0
     assert (found.epoch, found.step) == (epochs, epochs)

@@ -13,24 +13,24 @@ import pytest
 import train
 from ann import InputError, dataset, provenance, state, tables, wording
 
-OPTIONS = {"hidden": [8], "batch_size": 32, "dropout": 0.1, "average": 0.9,
+OPTIONS = {"hidden": [8], "batch_size": 32, "dropout": 0.1, "ema_decay": 0.9,
            "augment": {"rotate": 9, "elastic": {"alpha": 20}}}  # fmt: skip
 HERE = {"threads": 1, "python": "3.11.7", "numpy": "2.4.6", "blas": "openblas 0.3.31 SkylakeX"}
 
 
-def trained(folder: Path, *blocks: tuple[int, int], **changes) -> Path:
-    """Train a member in blocks (last epoch, threads), as the rule does; return its last state."""
+def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
+    """Train a member to checkpoints (epoch, threads), as the rule does; return its last state."""
     folder.mkdir(exist_ok=True)
     images, labels = plain.digits(101)
     dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255)
     tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
     previous, options = None, plain.model_options(**(OPTIONS | changes))
-    for epoch, threads in blocks:
+    for epoch, threads in checkpoints:
         output = folder / f"epoch-{epoch:04d}.npz", folder / f"epoch-{epoch:04d}.csv"
         if not output[0].exists():
-            block = train.Block("mlp", 0, epoch, 4)
+            checkpoint = train.Checkpoint("mlp", 0, epoch, 4)
             shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-            train.train(shards, folds, previous, output, block, options, "auto", threads, lambda line: None)
+            train.train(shards, folds, previous, output, checkpoint, options, "auto", threads, lambda line: None)
         previous = output
     return output[0]
 

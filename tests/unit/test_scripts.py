@@ -10,9 +10,9 @@ import numpy as np
 import plain
 import pytest
 import quality
-import split
 import train
 from ann import InputError, dataset, ensemble, network, state, tables, training
+from folds import stratify
 from mnist_numpy.files.atomic import replacing
 
 # --- From training to figures ---------------------------------------------------------------------
@@ -28,17 +28,20 @@ def shard(tmp_path: Path) -> Path:
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"deskew": False, "spread": None}, "trained": []})
+    state.write_weights(path, tensors, {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []})
     return network.as_layers(tensors)
 
 
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
     images, labels = plain.digits(120)
-    fold = split.stratify(labels, 3, 0)
+    fold = stratify(labels, 3, 0)
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
-    options = {"predict": {"views": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0}, "labels": "auto"}
+    options = {
+        "predict": {"test_time_augmentation": 2, "rotate": 5.0, "scale": 0.0, "shear": 0.0, "shift": 1.0},
+        "labels": "auto",
+    }
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
     found = tables.read_validation(outputs[0])
@@ -60,7 +63,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
 def test_without_folds_nothing_is_validated(shard, tmp_path):
     tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
     member(tmp_path / "0.npz", 0)
-    options = {"predict": {"views": 1}, "labels": "auto"}
+    options = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate([tmp_path / "0.npz"], [shard], tmp_path / "folds.parquet", *outputs, options)
     content = json.loads(outputs[1].read_text())
@@ -100,30 +103,30 @@ def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_num
 
 
 def test_the_progress_line_shows_validation_where_there_is_one():
-    block = train.Block("mlp", 2, 20, 40)
+    checkpoint = train.Checkpoint("mlp", 2, 20, 40)
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
     wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s · 1:05 left"
-    assert train.progress_line(row, block, 65.2) == wanted
-    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, block, 65.2)
+    assert train.progress_line(row, checkpoint, 65.2) == wanted
+    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
 
 
 def test_progress_lines_align_and_tell_hours():
-    block = train.Block("mlp", 0, 20, 40)
+    checkpoint = train.Checkpoint("mlp", 0, 20, 40)
     row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
            "images_per_second": 999.0}  # fmt: skip
     wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · validation  8.92 % · 1.0k images/s · 2:00:05 left"
-    assert train.progress_line(row, block, 7205) == wanted
+    assert train.progress_line(row, checkpoint, 7205) == wanted
 
 
 def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
-    for average in (0.0, 0.9):
-        trainer, _, _ = trained(average=average)
+    for ema_decay in (0.0, 0.9):
+        trainer, _, _ = trained(ema_decay=ema_decay)
         state.write_state(tmp_path / "state.npz", trainer.state())
         options = {"model": trainer.options, "labels": "auto"}
         export.export(tmp_path / "state.npz", [shard], tmp_path / "weights.npz", options)
         tensors, about = state.read_weights(tmp_path / "weights.npz")
-        wanted = trainer.state().vectors["average" if average else "parameters"]
+        wanted = trainer.state().vectors["ema" if ema_decay else "parameters"]
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
         assert about["trained"][0]["numpy"] == np.__version__
@@ -168,18 +171,18 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (InputError("a.csv: bad"), "split: a.csv: bad\n"),
-        (OSError(28, "No space left on device", "x.npz"), "split: x.npz: No space left on device; make room"),
-        (MemoryError("1 GiB"), "split: not enough memory (1 GiB)"),
+        (InputError("a.csv: bad"), "folds: a.csv: bad\n"),
+        (OSError(28, "No space left on device", "x.npz"), "folds: x.npz: No space left on device; make room"),
+        (MemoryError("1 GiB"), "folds: not enough memory (1 GiB)"),
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), job.reporting("split", tmp_path / "log"):
+    with pytest.raises(SystemExit), job.reporting("folds", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), job.reporting("split", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), job.reporting("folds", tmp_path / "log"):
         raise ZeroDivisionError

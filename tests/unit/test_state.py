@@ -43,7 +43,7 @@ def test_a_state_comes_back_as_it_went(file):
 
 def test_weights_come_back_and_open_without_pickle(tmp_path):
     path = tmp_path / "weights.npz"
-    given = {"shape": [1, 2], "model": {"deskew": True, "spread": None}, "trained": []}
+    given = {"shape": [1, 2], "model": {"preprocess": {"deskew": True, "ink_spread": None}}, "trained": []}
     state.write_weights(path, TENSORS, given)
     tensors, about = state.read_weights(path)
     assert about == given
@@ -134,7 +134,7 @@ def test_those_of_an_earlier_version_that_do_not_say_what_trained_them_are_refus
         del earlier.about["trained"]
         state.write_state(path, earlier)
     else:
-        state.write_weights(path, TENSORS, {"model": {"deskew": True, "spread": None}})
+        state.write_weights(path, TENSORS, {"model": {"preprocess": {"deskew": True, "ink_spread": None}}})
     with pytest.raises(InputError, match=r"earlier\.npz: not .*trained.*delete it and run again"):
         (state.read_state if kind == "state" else state.read_weights)(path)
 

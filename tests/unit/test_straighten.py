@@ -8,15 +8,15 @@ import numpy as np
 import plain
 import predict
 import pytest
-import split
 import train
 from ann import dataset, network, state, tables
 from ann.straighten import straighten
+from folds import stratify
 
 IMAGES, LABELS = plain.digits(600)
-UPRIGHT: dict[str, Any] = {"deskew": True, "spread": None}
-EVEN: dict[str, Any] = {"deskew": True, "spread": [5.6, 4.5]}
-AS_GIVEN: dict[str, Any] = {"deskew": False, "spread": None}
+UPRIGHT: dict[str, Any] = {"deskew": True, "ink_spread": None}
+EVEN: dict[str, Any] = {"deskew": True, "ink_spread": [5.6, 4.5]}
+AS_GIVEN: dict[str, Any] = {"deskew": False, "ink_spread": None}
 OF_DATA = {"labels": list(range(10)), "shape": [28, 28]}
 
 
@@ -28,7 +28,7 @@ def slant(image: np.ndarray) -> tuple[float, float]:
     return covariance / np.average((y - mean_y) ** 2, weights=image), mean_y
 
 
-def slow_rows(image: np.ndarray, deskew: bool, spread: float | None) -> np.ndarray:
+def slow_rows(image: np.ndarray, deskew: bool, ink_spread: float | None) -> np.ndarray:
     by, mean_y = slant(image)
     by = min(1.0, max(-1.0, by)) if deskew else 0
     height, width = image.shape
@@ -36,20 +36,20 @@ def slow_rows(image: np.ndarray, deskew: bool, spread: float | None) -> np.ndarr
     mean_x = np.average(x, weights=image)
     middle = mean_x + by * (y - mean_y)
     breadth = np.sqrt(np.average((x - middle) ** 2, weights=image))
-    step = min(1.5, max(1 / 1.5, breadth / spread)) if spread else 1
+    step = min(1.5, max(1 / 1.5, breadth / ink_spread)) if ink_spread else 1
     places = middle + step * (x - mean_x)
     framed = np.arange(-1, width + 1)
     return np.array([np.interp(at, framed, [0, *row, 0]) for at, row in zip(places, image, strict=True)])
 
 
-def slowly(image: np.ndarray, deskew: bool, spread: list[float] | None) -> np.ndarray:
-    if spread is None:
+def slowly(image: np.ndarray, deskew: bool, ink_spread: list[float] | None) -> np.ndarray:
+    if ink_spread is None:
         return slow_rows(image, deskew, None)
-    return slow_rows(slow_rows(image.T, False, spread[0]).T, deskew, spread[1])
+    return slow_rows(slow_rows(image.T, False, ink_spread[0]).T, deskew, ink_spread[1])
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (14, 56)], ids=["square", "wide"])
-@pytest.mark.parametrize("options", [UPRIGHT, EVEN, {"deskew": False, "spread": [3.0, 6.0]}], ids=str)
+@pytest.mark.parametrize("options", [UPRIGHT, EVEN, {"deskew": False, "ink_spread": [3.0, 6.0]}], ids=str)
 def test_images_are_sheared_and_stretched_as_their_moments_say(shape, options):
     found = straighten(IMAGES, shape, options).reshape(-1, *shape)  # across the ends of chunks
     for image, straight in zip(IMAGES.reshape(-1, *shape), found, strict=True):
@@ -97,16 +97,16 @@ def test_it_may_be_done_in_place():
 def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     data = dataset.read_shards([tmp_path / "train.parquet"])
-    fold = split.stratify(LABELS, 3, 0)
+    fold = stratify(LABELS, 3, 0)
     tables.write_folds(tmp_path / "folds.parquet", data, fold)
     postures, weights, alone = (AS_GIVEN, EVEN, UPRIGHT), [], []
     for number, posture in enumerate(postures):
         sizes = [784, 10]
         tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
         weights.append(tmp_path / f"{number}.npz")
-        state.write_weights(weights[-1], tensors, {"model": posture, **OF_DATA, "trained": []})
+        state.write_weights(weights[-1], tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []})
         alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
-    choice = {"predict": {"views": 1}, "labels": "auto"}
+    choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
     assert np.allclose(tables.read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
@@ -124,16 +124,18 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         folder.mkdir()
         dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255)
         dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
-        fold = split.stratify(LABELS, 2, 0)
+        fold = stratify(LABELS, 2, 0)
         tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
-        options = plain.model_options(hidden=[8], **posture)
+        options = plain.model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-        train.train(shards, folds, None, files, train.Block("mlp", 0, 1, 1), options, "auto", 1, print)
+        train.train(shards, folds, None, files, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
         vector = state.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
-        state.write_weights(folder / "weights.npz", tensors, {"model": posture, **OF_DATA, "trained": []})
-        choice = {"predict": {"views": 1}, "labels": "auto"}
+        state.write_weights(
+            folder / "weights.npz", tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []}
+        )
+        choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
         weights = [folder / "weights.npz"] * 2
         evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", choice)
         predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)

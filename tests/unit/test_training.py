@@ -16,7 +16,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "affine augmentation": {"augment": {"rotate": 10, "scale": 0.1, "shear": 0.1, "shift": 1}},
     "elastic augmentation": {"augment": {"elastic": {"alpha": 20, "sigma": 4}}},
     "dropout": {"dropout": 0.3},
-    "averaged weights": {"average": 0.95},
+    "averaged weights": {"ema_decay": 0.95},
     "label smoothing": {"label_smoothing": 0.1},
     "gradient clip": {"gradient_clip": 0.5},
     "weight decay": {"weight_decay": 1e-3},
@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "notebook initializer": {"initializer": "notebook"},
     "full batch": {"batch_size": "full"},
     "full batch, augmented": {"batch_size": "full", "augment": AUGMENT},
-    "everything": {"augment": AUGMENT, "dropout": 0.1, "average": 0.9, "label_smoothing": 0.1, "gradient_clip": 1,
+    "everything": {"augment": AUGMENT, "dropout": 0.1, "ema_decay": 0.9, "label_smoothing": 0.1, "gradient_clip": 1,
                    "weight_decay": 1e-4, "schedule": {"name": "cosine"}},
 }  # fmt: skip
 
@@ -81,7 +81,7 @@ def test_an_option_changes_the_result_and_the_same_options_repeat_it(changes, th
         options = plain.model_options(**BASE)
         begin = training.start(SIZES, options, 0)
         unchanged = run(begin, options, 2, threads).state().vectors["parameters"]
-        name = "average" if "average" in changes else "parameters"
+        name = "ema" if "ema_decay" in changes else "parameters"
         options = plain.model_options(**(BASE | changes))
         changed = run(training.start(SIZES, options, 0), options, 2, threads).state().vectors[name]
         assert not np.array_equal(changed, unchanged)
@@ -98,7 +98,7 @@ def test_members_of_different_folds_start_and_go_different_ways():
 
 
 def test_the_state_gone_on_from_is_not_altered(tmp_path):
-    options = plain.model_options(**BASE, average=0.9)
+    options = plain.model_options(**BASE, ema_decay=0.9)
     begin = training.start(SIZES, options, 0)
     before = bytes_of(begin, tmp_path)
     run(begin, options, 1)
@@ -187,7 +187,7 @@ def test_leaving_out_never_lit_pixels_changes_nothing_but_their_arithmetic(optim
     found = []
     # a decay that is too small to move anything has every pixel's weights computed with
     for decay in (0, 1e-200):
-        options = BASE | {"dtype": "float64", "optimizer": optimizer, "average": 0.9, "weight_decay": decay}
+        options = BASE | {"dtype": "float64", "optimizer": optimizer, "ema_decay": 0.9, "weight_decay": decay}
         options = plain.model_options(**options)
         begin = training.start(SIZES, options, 0)
         found.append(run(begin, options, 4).state().vectors)
@@ -220,7 +220,9 @@ def test_a_first_layer_smaller_than_the_number_of_tensors_trains():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("changes", [{}, {"augment": AUGMENT}, {"dropout": 0.1, "average": 0.99}, {"dtype": "float64"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"augment": AUGMENT}, {"dropout": 0.1, "ema_decay": 0.99}, {"dtype": "float64"}]
+)
 def test_it_learns_real_digits(changes, threads):
     options = plain.model_options(hidden=[32], batch_size=20, learning_rate=0.004, epochs=15, **changes)
     trainer = run(training.start([784, 32, 10], options, 0), options, 15, threads, rows(300))
@@ -228,16 +230,16 @@ def test_it_learns_real_digits(changes, threads):
 
 
 def test_the_score_is_that_of_the_averaged_weights_where_there_are_any():
-    options = plain.model_options(**BASE, average=0.99)
+    options = plain.model_options(**BASE, ema_decay=0.99)
     trainer = run(training.start(SIZES, options, 0), options, 3)
     vectors, data = trainer.state().vectors, rows(50, first=200)
     scores = {}
-    for name in ("average", "parameters"):
+    for name in ("ema", "parameters"):
         layers = network.as_layers(network.tensor_views(vectors[name], SIZES, True))
         likely = network.predict(layers, data.images, 255)[np.arange(50), data.labels]
         scores[name] = -np.log(likely.astype(float)).mean()
-    assert trainer.score(data)[0] == pytest.approx(scores["average"], rel=1e-5)
-    assert abs(scores["average"] - scores["parameters"]) > 1e-3
+    assert trainer.score(data)[0] == pytest.approx(scores["ema"], rel=1e-5)
+    assert abs(scores["ema"] - scores["parameters"]) > 1e-3
 
 
 @pytest.mark.filterwarnings("error")

@@ -18,19 +18,19 @@ FINISHED: dict[str, Any] = {
     },
     "folds": {"count": 2, "seed": 5},
     "models": {
-        "adam": {"hidden": [16], "seed": 1, "epochs": 4, "block": 2, "batch_size": 32},
+        "adam": {"hidden": [16], "seed": 1, "epochs": 4, "checkpoint_every": 2, "batch_size": 32},
         "norm_rms": {
             "hidden": [8],
             "seed": 2,
             "epochs": 2,
-            "block": 2,
+            "checkpoint_every": 2,
             "optimizer": {"name": "norm_rms"},
             "schedule": {"name": "cosine"},
         },
         "sgd": {
             "hidden": [8],
             "epochs": 2,
-            "block": 2,
+            "checkpoint_every": 2,
             "optimizer": {"name": "sgd", "momentum": 0.5},
             "dropout": 0.1,
             "label_smoothing": 0.05,
@@ -38,7 +38,7 @@ FINISHED: dict[str, Any] = {
     },
     "figures": {"samples": 6, "seed": 3},
 }
-BLOCKS = {"adam": ["0002", "0004"], "norm_rms": ["0002"], "sgd": ["0002"]}
+CHECKPOINTS = {"adam": ["0002", "0004"], "norm_rms": ["0002"], "sgd": ["0002"]}
 
 # --- Jobs, each a rule with its wildcards ---------------------------------------------------------
 
@@ -79,10 +79,13 @@ def normalize(*shards: str) -> set[str]:
     return {f"normalize {shard.partition('-')[0]} {shard}" for shard in shards}
 
 
-def train(blocks: dict[str, list[str]], folds: int = 2) -> set[str]:
-    """Return the jobs of some models' blocks, in every fold."""
+def train(checkpoints: dict[str, list[str]], folds: int = 2) -> set[str]:
+    """Return the jobs of some models' checkpoints, in every fold."""
     return {
-        f"train {model} {fold} {block}" for model, names in blocks.items() for block in names for fold in range(folds)
+        f"train {model} {fold} {epoch}"
+        for model, epochs in checkpoints.items()
+        for epoch in epochs
+        for fold in range(folds)
     }
 
 
@@ -100,9 +103,9 @@ def rescored(*models: str, shards: Iterable[str] = ("test-1", "test-2")) -> set[
     )
 
 
-def retrained(blocks: dict[str, list[str]], folds: int = 2) -> set[str]:
-    """Return the jobs that train some models' blocks, and what follows."""
-    return train(blocks, folds) | export(*blocks, folds=folds) | rescored(*blocks)
+def retrained(checkpoints: dict[str, list[str]], folds: int = 2) -> set[str]:
+    """Return the jobs that train some models' checkpoints, and what follows."""
+    return train(checkpoints, folds) | export(*checkpoints, folds=folds) | rescored(*checkpoints)
 
 
 # --- Changes, each a function of the workspace ----------------------------------------------------

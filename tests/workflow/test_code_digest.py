@@ -40,7 +40,7 @@ WANTED = {
     "job.py:by_model": {"figures", "report", "submission"},
     "job.py:job": set(RULES),
     "report.py:cell_pictures": {"report"},
-    "split.py:stratify": {"split"},
+    "folds.py:stratify": {"folds"},
 }
 
 
@@ -128,7 +128,7 @@ def test_every_module_of_the_library_is_reached_and_training_does_not_reach_figu
 def test_every_result_records_its_rule_its_options_and_the_digest_of_its_script(finished_run):
     records = [json.loads(path.read_text()) for path in finished_run.path.glob("results/store/**/*.made.json")]
     assert {record["rule"] for record in records} == set(RULES)
-    # 4 shards, 8 blocks of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
+    # 4 shards, 8 checkpoints of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
     assert len(records) == 4 + 8 + 6 + 3 + 6 + 3 + 7
     now = software.Software(Memory(None))
     for record in records:

@@ -34,7 +34,12 @@ if "/.snakemake/scripts/" in script:
     threading.settrace(note)
     sys.settrace(note)
 """
-MORE = {"epochs": 2, "block": 1, "deskew": True, "spread": [4.0, 4.0], "schedule": {"name": "cosine"}}
+MORE = {
+    "epochs": 2,
+    "checkpoint_every": 1,
+    "preprocess": {"deskew": True, "ink_spread": [4.0, 4.0]},
+    "schedule": {"name": "cosine"},
+}
 CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**SMALL_CONFIG["models"]["mlp"], **MORE}}}
 
 

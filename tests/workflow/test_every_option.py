@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from mnist_numpy.planning.config import read_settings
+from mnist_numpy.planning.config import member_options, read_settings
 from options import ROOT, SCHEMA, options, readme_tables
 from reruns import FINISHED, planned_jobs, rules
 
@@ -37,8 +37,8 @@ OTHER_VALUES = {
     "submission: from": ["sgd"],
     "submission: columns": ["id", "digit"],
     "models: hidden": [17],
-    "models: spread": [5.6, 4.5],
-    "models: vary": [{}, {"deskew": True}],
+    "models: preprocess.ink_spread": [5.6, 4.5],
+    "models: vary": [{}, {"preprocess": {"deskew": True}}],
 }
 
 
@@ -94,6 +94,20 @@ def test_an_entry_of_vary_trains_its_own_members_and_no_others(finished):
         finished.configure({**FINISHED, "models": {**models, "sgd": {**models["sgd"], "vary": entries}}})
         jobs = planned_jobs(finished.plan().stdout)
         assert {job for job in jobs if job.startswith("train ")} == trained
+
+
+def test_an_entry_of_vary_sets_keys_of_preprocess_one_by_one_and_augment_as_a_whole():
+    model = {
+        "preprocess": {"deskew": True, "ink_spread": [5.6, 4.5]},
+        "augment": {"rotate": 5, "shift": 1},
+        "vary": [{"preprocess": {"ink_spread": None}}, {"augment": {"rotate": 9}}],
+    }
+    whole = read_settings({"models": {"m": model}}, [])["models"]["m"]
+    first, second = (member_options(whole, fold) for fold in (0, 1))
+    assert first["preprocess"] == {"deskew": True, "ink_spread": None}
+    assert second["preprocess"] == whole["preprocess"] == model["preprocess"]
+    assert first["augment"] == whole["augment"]
+    assert (second["augment"]["rotate"], second["augment"]["shift"]) == (9, 0)
 
 
 def test_the_readme_s_sweep_is_a_configuration():

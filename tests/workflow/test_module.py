@@ -92,7 +92,7 @@ def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
     assert "rule mnist_normalize:" not in again
     # with the default profile, what decides no result reruns nothing
     (bigger.path / "mnist-numpy" / "workflow" / "scripts" / "train.py").touch()
-    assert "Nothing to be done" in plan(bigger, '"epochs": 1', '"epochs": 1, "block": 3')
+    assert "Nothing to be done" in plan(bigger, '"epochs": 1', '"epochs": 1, "checkpoint_every": 3')
     # a table that is not there is refused, though what was made of another stands
     gone = plan(bigger, "tables/train*.csv", "tables/nothere.csv", check=False)
     assert re.search(r"data\.train: there is no file /\S+/tables/nothere\.csv; mend the path .*above `use rule`", gone)

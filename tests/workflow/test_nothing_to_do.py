@@ -30,10 +30,10 @@ def pretend(workspace) -> int:
 def test_nothing_to_do_is_cheap_with_many_models(build_workspace, tmp_path):
     workspaces = {}
     for count in (1, 20):
-        networks = {f"model-{i}": {"hidden": [16], "epochs": 30, "block": 10} for i in range(count)}
+        networks = {f"model-{i}": {"hidden": [16], "epochs": 30, "checkpoint_every": 10} for i in range(count)}
         config = {"data": TABLES, "folds": {"count": 4}, "models": networks}
         workspace = workspaces[count] = build_workspace(tmp_path / str(count), config)
-        # states and histories of three blocks, weights; validation, evaluation, metrics, predictions; and the others
+        # states and histories of three checkpoints, weights; validation, evaluation, metrics, predictions; the others
         assert pretend(workspace) == count * (4 * (2 * 3 + 1) + 4) + 15
     turns = [{count: processor_seconds(workspaces[count]) for count in workspaces} for _ in range(2)]
     few, many = (min(turn[count] for turn in turns) for count in workspaces)

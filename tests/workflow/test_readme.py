@@ -48,7 +48,7 @@ def test_the_lines_of_numpy_that_straighten_do_what_the_default_model_does(real_
     names = {"np": np, "image": given.copy()}
     exec(code, names)
     default = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["models"]["mlp"]
-    apart = np.abs(names["image"].reshape(-1, 784) - straighten(given, (28, 28), default))
+    apart = np.abs(names["image"].reshape(-1, 784) - straighten(given, (28, 28), default["preprocess"]))
     assert apart.max() <= 1
     assert np.mean(apart > 0) < 0.001
 

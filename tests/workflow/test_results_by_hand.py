@@ -34,7 +34,7 @@ BETWEEN = (
     *("results/models/*/fold-*/epoch-*", "results/models/*/fold-*/weights.npz", "results/models/*/validation.parquet"),
 )
 BETWEEN_IN_STORE = (
-    *("results/store/normalize/*/*/*.parquet", "results/store/split/*/*", "results/store/predict/*/*/*"),
+    *("results/store/normalize/*/*/*.parquet", "results/store/folds/*/*", "results/store/predict/*/*/*"),
     *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
 )
 CASES = {
@@ -73,25 +73,32 @@ CASES = {
     "what is known of files deleted": (delete("results/store/memory.json"), NOTHING),
     "files between deleted in the store": (delete(*BETWEEN_IN_STORE), PUBLISHING),
     "a train shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/train/*/train-1.parquet"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/normalize/train/*/train-1.parquet"),
+            model("sgd", predict={"test_time_augmentation": 2}),
+        ),
         normalize("train-1") | rescored("sgd"),
     ),
     "a test shard deleted, and predicted with other views": (
-        both(delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"test_time_augmentation": 2})
+        ),
         normalize("test-1") | rescored("sgd"),
     ),
     "the folds deleted, and predicted with other views": (
-        both(delete("results/store/split/*/folds.parquet"), model("sgd", predict={"views": 2})),
-        {"split"} | rescored("sgd"),
+        both(delete("results/store/folds/*/folds.parquet"), model("sgd", predict={"test_time_augmentation": 2})),
+        {"folds"} | rescored("sgd"),
     ),
     "weights deleted, and needed": (
-        both(delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"views": 2})),
+        both(
+            delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"test_time_augmentation": 2})
+        ),
         {"export sgd 1"} | rescored("sgd"),
     ),
     "weights and their checkpoint deleted, and needed": (
         both(
             delete("results/store/export/sgd/fold-1/*/weights.npz", "results/store/train/sgd/fold-1/*/*.npz"),
-            model("sgd", predict={"views": 2}),
+            model("sgd", predict={"test_time_augmentation": 2}),
         ),
         {"train sgd 1 0002", "export sgd 1"} | rescored("sgd"),
     ),

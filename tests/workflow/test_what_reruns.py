@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 from reruns import (
-    BLOCKS,
+    CHECKPOINTS,
     ENDS,
     FINISHED,
     NOTHING,
@@ -32,9 +32,9 @@ from reruns import (
 
 pytest_plugins = "finished_run"
 
-ALL_RETRAINED = retrained(BLOCKS)
-TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "split"}
-TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in BLOCKS}
+ALL_RETRAINED = retrained(CHECKPOINTS)
+TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "folds"}
+TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in CHECKPOINTS}
 DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
 EDITED = [
@@ -42,15 +42,17 @@ EDITED = [
     *((SCRIPTS, "train.py"), (f"{SCRIPTS}/ann", "augment.py"), ("workflow/report", "page.css")),
 ]
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
-SPELLED_OUT = {"dropout": 0, "average": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
+SPELLED_OUT = {"dropout": 0, "ema_decay": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
 SWEEP = (
     yaml.safe_dump({**FINISHED, "models": {}}).replace("models: {}", "").rstrip()
     + """
 models:
-  adam: &adam {hidden: [16], seed: 1, epochs: 4, block: 2, batch_size: 32}
+  adam: &adam {hidden: [16], seed: 1, epochs: 4, checkpoint_every: 2, batch_size: 32}
   wide: {<<: *adam, hidden: [24]}
-  norm_rms: {hidden: [8], seed: 2, epochs: 2, block: 2, optimizer: {name: norm_rms}, schedule: {name: cosine}}
-  sgd: {hidden: [8], epochs: 2, block: 2, optimizer: {name: sgd, momentum: 0.5}, dropout: 0.1, label_smoothing: 0.05}
+  norm_rms: {hidden: [8], seed: 2, epochs: 2, checkpoint_every: 2, optimizer: {name: norm_rms},
+             schedule: {name: cosine}}
+  sgd: {hidden: [8], epochs: 2, checkpoint_every: 2, optimizer: {name: sgd, momentum: 0.5}, dropout: 0.1,
+        label_smoothing: 0.05}
 """
 )
 
@@ -83,8 +85,8 @@ CASES = {
         both(*(link(f"{folder}/.#{name}", "somebody@somewhere.4711") for folder, name in EDITED)),
         NOTHING,
     ),
-    "the longer blocks": (model("adam", block=4), NOTHING),
-    "the shorter blocks": (model("adam", block=1), NOTHING),
+    "fewer checkpoints": (model("adam", checkpoint_every=4), NOTHING),
+    "more checkpoints": (model("adam", checkpoint_every=1), NOTHING),
     # --- figures, submission
     "two values of a section exchanged": (config(figures={"samples": 3, "seed": 6}), {"samples", "report"}),
     "submission.from one model": (
@@ -93,36 +95,39 @@ CASES = {
     ),
     "submission.from the mean of two models": (config(submission={"from": ["adam", "sgd"]}), ENDS | {"score norm_rms"}),
     # --- models
-    "a training option": (model("adam", learning_rate=0.002), retrained({"adam": BLOCKS["adam"]})),
+    "a training option": (model("adam", learning_rate=0.002), retrained({"adam": CHECKPOINTS["adam"]})),
     "two training options exchanged": (
         model("sgd", dropout=0.05, label_smoothing=0.1),
-        retrained({"sgd": BLOCKS["sgd"]}),
+        retrained({"sgd": CHECKPOINTS["sgd"]}),
     ),
     "two models' seeds exchanged": (
         config(models={"adam": {"seed": 2}, "norm_rms": {"seed": 1}}),
-        retrained({name: BLOCKS[name] for name in ("adam", "norm_rms")}),
+        retrained({name: CHECKPOINTS[name] for name in ("adam", "norm_rms")}),
     ),
-    "a predict option": (model("norm_rms", predict={"views": 3}), rescored("norm_rms")),
-    "a model added": (model("new", epochs=2, block=1), retrained({"new": ["0001", "0002"]})),
-    "a model added by a merge key": (config_text(SWEEP), retrained({"wide": BLOCKS["adam"]})),
+    "a predict option": (model("norm_rms", predict={"test_time_augmentation": 3}), rescored("norm_rms")),
+    "a model added": (model("new", epochs=2, checkpoint_every=1), retrained({"new": ["0001", "0002"]})),
+    "a model added by a merge key": (config_text(SWEEP), retrained({"wide": CHECKPOINTS["adam"]})),
     "a model removed": (config(models={"sgd": None}), ENDS),
     "a model renamed": (
         config(models={"sgd": None, "descent": FINISHED["models"]["sgd"]}),
-        retrained({"descent": BLOCKS["sgd"]}),
+        retrained({"descent": CHECKPOINTS["sgd"]}),
     ),
     "more epochs, constant schedule": (model("adam", epochs=6), retrained({"adam": ["0006"]})),
-    "more epochs, to within a block": (model("adam", epochs=7), retrained({"adam": ["0006", "0007"]})),
+    "more epochs, to between two checkpoints": (model("adam", epochs=7), retrained({"adam": ["0006", "0007"]})),
     "fewer epochs, at a checkpoint": (model("adam", epochs=2), retrained({"adam": []})),
-    "fewer epochs, within a block": (model("adam", epochs=3), retrained({"adam": ["0003"]})),
+    "fewer epochs, between two checkpoints": (model("adam", epochs=3), retrained({"adam": ["0003"]})),
     "more epochs, cosine schedule": (model("norm_rms", epochs=4), retrained({"norm_rms": ["0002", "0004"]})),
-    "more epochs and another block": (model("adam", epochs=6, block=3), retrained({"adam": ["0006"]})),
-    "more epochs and a shorter block": (model("adam", epochs=6, block=1), retrained({"adam": ["0005", "0006"]})),
+    "more epochs and fewer checkpoints": (model("adam", epochs=6, checkpoint_every=3), retrained({"adam": ["0006"]})),
+    "more epochs and more checkpoints": (
+        model("adam", epochs=6, checkpoint_every=1),
+        retrained({"adam": ["0005", "0006"]}),
+    ),
     # --- folds
-    "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"split"}),
-    "folds.count": (config(folds={"count": 3}), retrained(BLOCKS, folds=3) | {"split"}),
+    "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"folds"}),
+    "folds.count": (config(folds={"count": 3}), retrained(CHECKPOINTS, folds=3) | {"folds"}),
     "values of two sections exchanged": (
         config(folds={"seed": 3}, figures={"seed": 5}),
-        ALL_RETRAINED | {"split", "samples"},
+        ALL_RETRAINED | {"folds", "samples"},
     ),
     # --- code
     "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
@@ -134,11 +139,11 @@ CASES = {
     ),
     "the interval of an accuracy": (
         edit(f"{SCRIPTS}/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
-        {f"{rule} {name}" for name in BLOCKS for rule in ("evaluate", "score")} | ENDS,
+        {f"{rule} {name}" for name in CHECKPOINTS for rule in ("evaluate", "score")} | ENDS,
     ),
     "how views are spread": (
         edit(f"{SCRIPTS}/ann/ensemble.py", "def view_matrices(", "def view_matrices(*, more=None, "),
-        rescored(*BLOCKS),
+        rescored(*CHECKPOINTS),
     ),
     "a function that nothing calls": (
         append(f"{SCRIPTS}/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
@@ -149,38 +154,38 @@ CASES = {
         edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
         {"quality", "report"},
     ),
-    "a line of split.py": (
-        edit(f"{SCRIPTS}/split.py", "dealt = 0", "dealt = 1"),
-        ALL_RETRAINED | {"split"},
+    "a line of folds.py": (
+        edit(f"{SCRIPTS}/folds.py", "assigned = 0", "assigned = 1"),
+        ALL_RETRAINED | {"folds"},
     ),
     "the page's template": (append("workflow/report/report.html.j2", "\n"), {"report"}),
     # --- tables
     "the content of a test file": (
         edit("data/test-2.csv", ",0\n", ",1\n"),
-        normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
+        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "another test file of an old date in its place": (
         both(edit("data/test-2.csv", ",0\n", ",1\n"), dated(-1e9, "data/test-2.csv")),
-        normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
+        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "one byte of a test file, its size and date kept": (
         unnoticed(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
-        normalize("test-2") | {f"predict {name} test-2" for name in BLOCKS} | TEST_SIDE,
+        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "a test shard added": (
         config(data={"test": [*FINISHED["data"]["test"], "data/test-3.csv"]}),
-        normalize("test-3") | {f"predict {name} test-3" for name in BLOCKS} | TEST_SIDE,
+        normalize("test-3") | {f"predict {name} test-3" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "a test shard removed": (config(data={"test": "data/test-1.csv"}), TEST_SIDE),
     "test shards reordered": (config(data={"test": FINISHED["data"]["test"][::-1]}), TEST_SIDE),
     "a test file renamed": (
         both(move("data/test-2.csv", "data/other.csv"), config(data={"test": ["data/test-1.csv", "data/other.csv"]})),
-        {"normalize test other"} | {f"predict {name} other" for name in BLOCKS} | TEST_SIDE,
+        {"normalize test other"} | {f"predict {name} other" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "an id column": (
         config(data={"id": "number"}),
         normalize("test-1", "test-2")
-        | {f"predict {name} {shard}" for name in BLOCKS for shard in ("test-1", "test-2")}
+        | {f"predict {name} {shard}" for name in CHECKPOINTS for shard in ("test-1", "test-2")}
         | TEST_SIDE,
     ),
     "the content of a train file": (edit("data/train-1.csv", ",0\n", ",1\n"), normalize("train-1") | TRAIN_SIDE),
@@ -217,7 +222,7 @@ CASES = {
     "the labels": (config(data={"labels": list(range(11))}), normalize("train-1", "train-2") | TRAIN_SIDE),
     # --- two changes at once
     "a figure's and a predict option": (
-        config(figures={"samples": 5}, models={"sgd": {"predict": {"views": 2}}}),
+        config(figures={"samples": 5}, models={"sgd": {"predict": {"test_time_augmentation": 2}}}),
         rescored("sgd") | {"samples"},
     ),
     "models named, and one added that is none of them": (

@@ -97,9 +97,9 @@ def test_make_why_reads_any_file_name(make_workspace):
     workspace.configure({"data": tables | {"pixel_max": 254}, "models": {"mlp": network}})
     told = make_why(workspace).stdout.splitlines()
     assert "normalize split=test, shard=test and 1 more: pixel_max was auto, is 254.0" in told
-    assert "split: follows normalize" in told
+    assert "folds: follows normalize" in told
     assert any(
-        line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: follows normalize, split") for line in told
+        line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: follows folds, normalize") for line in told
     )
 
 

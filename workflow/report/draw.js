@@ -50,17 +50,18 @@ function classify(layers, pixels) {
 
 // Return an image sheared and stretched about its centre of mass, as ann/straighten.py does it.
 function straighten(image, about) {
-  if (!about.deskew && about.spread === null) return image;
-  const [down, across] = about.spread ?? [null, null];
+  const { deskew, ink_spread: inkSpread } = about.preprocess;
+  if (!deskew && inkSpread === null) return image;
+  const [down, across] = inkSpread ?? [null, null];
   const columns = transpose(resampleRows(transpose(image), false, down));
-  return resampleRows(columns, about.deskew, across).map((value) => Math.round(about.pixel_max * value) / about.pixel_max);
+  return resampleRows(columns, deskew, across).map((value) => Math.round(about.pixel_max * value) / about.pixel_max);
 }
 
 function transpose(image) {
   return image.map((_, i) => image[(i % SIDE) * SIDE + Math.floor(i / SIDE)]);
 }
 
-function resampleRows(image, deskew, spread) {
+function resampleRows(image, deskew, inkSpread) {
   const at = (x, y) => (x < 0 || x >= SIDE ? 0 : image[y * SIDE + x]);
   const sum = (of) => image.reduce((total, value, i) => total + value * of(i % SIDE, Math.floor(i / SIDE)), 0);
   const mass = sum(() => 1);
@@ -70,7 +71,7 @@ function resampleRows(image, deskew, spread) {
   const covariance = sum((x, y) => (x - centreX) * (y - centreY)) / mass;
   const slant = deskew && variance > 0 ? Math.min(1, Math.max(-1, covariance / variance)) : 0;
   const breadth = Math.sqrt(sum((x, y) => (x - centreX - slant * (y - centreY)) ** 2) / mass);
-  const step = spread !== null ? Math.min(1.5, Math.max(1 / 1.5, breadth / spread)) : 1;
+  const step = inkSpread !== null ? Math.min(1.5, Math.max(1 / 1.5, breadth / inkSpread)) : 1;
   return image.map((_, i) => {
     const [x, y] = [i % SIDE, Math.floor(i / SIDE)];
     const from = centreX + slant * (y - centreY) + step * (x - centreX);

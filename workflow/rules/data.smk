@@ -1,4 +1,4 @@
-# The tables: checked and normalized to Parquet, described, sampled, and dealt out to folds.
+# The tables: checked and normalized to Parquet, described, sampled, and assigned to folds.
 
 
 rule normalize:
@@ -55,22 +55,22 @@ rule samples:
         "../scripts/samples.py"
 
 
-rule split:
+rule folds:
     input:
-        unpack(inputs_of("split")),
+        unpack(inputs_of("folds")),
     output:
-        f"{STORE}/split/{{key}}/folds.parquet",
+        f"{STORE}/folds/{{key}}/folds.parquet",
     log:
-        "results/logs/split-{key}.log",
+        "results/logs/folds-{key}.log",
     benchmark:
-        "results/benchmarks/split-{key}.tsv"
+        "results/benchmarks/folds-{key}.tsv"
     resources:
-        mem_mb=megabytes(split_bytes),
-        runtime=minutes(split_seconds),
+        mem_mb=megabytes(folds_bytes),
+        runtime=minutes(folds_seconds),
     params:
-        made_of=made_of("split"),
+        made_of=made_of("folds"),
     script:
-        "../scripts/split.py"
+        "../scripts/folds.py"
 
 
 # a table that a rule of a bigger workflow makes is known when it is there

@@ -58,11 +58,11 @@ def quality_seconds(wildcards):
     return all_rows(wildcards) * PIXELS / estimates.PIXELS_SCANNED
 
 
-def split_bytes(wildcards):
+def folds_bytes(wildcards):
     return 64 * most_rows("train")  # ids, labels and folds; no images
 
 
-def split_seconds(wildcards):
+def folds_seconds(wildcards):
     return most_rows("train") * 1e-5
 
 
@@ -80,7 +80,7 @@ def train_bytes(wildcards):
 
 def train_seconds(wildcards):
     model = member_options(MODELS[wildcards.model], int(wildcards.fold))
-    epochs = (int(wildcards.epoch) - 1) % model["block"] + 1
+    epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
     return estimates.training_seconds(
         model, sizes(wildcards.model), most_rows("train"), epochs
     )
@@ -88,13 +88,13 @@ def train_seconds(wildcards):
 
 def members_bytes(model):
     """Return the size of all members' weights, once for each view."""
-    views = MODELS[model]["predict"]["views"]
+    views = MODELS[model]["predict"]["test_time_augmentation"]
     return 8 * FOLDS["count"] * views * estimates.parameter_count(sizes(model))
 
 
 def forward_seconds(model, rows):
     """Return how long all members may take to predict some rows."""
-    passes = FOLDS["count"] * MODELS[model]["predict"]["views"]
+    passes = FOLDS["count"] * MODELS[model]["predict"]["test_time_augmentation"]
     operations = 2 * passes * rows * estimates.parameter_count(sizes(model))
     scanned = passes * rows * PIXELS / estimates.PIXELS_SCANNED
     return operations / estimates.FLOATING_POINT_OPERATIONS + scanned

@@ -108,13 +108,15 @@ def parting_words(logs):
             causes += last_words(stage)
         causes = causes or words_of_slurm() or list(dict.fromkeys(REFUSALS))
     if not causes and not failed:
-        return "stopped: the same command goes on from the last finished block"
+        return (
+            "stopped: run the same command again; it resumes from the last checkpoint"
+        )
     return "\n".join(
         [
             "",
             *causes,
             "",
-            "once that is mended, the same command goes on from the last finished block",
+            "fix this and run the same command again; it resumes from the last checkpoint",
         ]
     )
 

@@ -1,4 +1,4 @@
-# The networks: trained in a chain of blocks, exported, evaluated out of fold, compared.
+# The networks: trained from checkpoint to checkpoint, exported, evaluated out of fold, compared.
 
 
 rule train:

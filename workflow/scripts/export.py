@@ -24,7 +24,7 @@ def export(last_state: Path, shards: Sequence[Path], weights: Path, options: dic
         `model` (its section of the config) and `labels`.
     """
     trained = state.read_state(last_state)
-    vector = trained.vectors.get("average", trained.vectors["parameters"])
+    vector = trained.vectors.get("ema", trained.vectors["parameters"])
     sizes, output_bias = trained.about["sizes"], options["model"]["output_bias"]
     shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
     labels = dataset.find_labels(shards, options["labels"])

@@ -75,9 +75,9 @@ def learning_figure(histories: Mapping[str, Sequence[Path]], rows: int) -> Figur
 
 
 def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
-    """Show what the first member's `deskew`, `spread` and `augment` options do to one image."""
+    """Show what the first member's `preprocess` and `augment` sections do to one image."""
     if not augment.is_active(options["augment"]):
-        straightened = options["deskew"] or options["spread"] is not None
+        straightened = options["preprocess"]["deskew"] or options["preprocess"]["ink_spread"] is not None
         return plots.sentence(
             f"It sees the images {'straightened' if straightened else 'as they are'}: "
             "nothing in its augment section distorts them.",
@@ -87,7 +87,7 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     row = int(data.label.argmax())
     distorted = np.empty((DISTORTIONS, data.images.shape[1]), np.float32)
     copies = np.repeat(data.images[row : row + 1], DISTORTIONS, axis=0)
-    copies = straighten(copies, data.shape, options)
+    copies = straighten(copies, data.shape, options["preprocess"])
     augment.Distortion(data.shape, options["augment"]).apply(
         copies, data.pixel_max, np.random.default_rng(0), distorted
     )

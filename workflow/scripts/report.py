@@ -148,8 +148,7 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     order = [name for i in range(layers) for name in (f"weight_{i}", f"bias_{i}") if name in halves]
     return {
         "sizes": about["sizes"],
-        "deskew": about["model"]["deskew"],
-        "spread": about["model"]["spread"],
+        "preprocess": about["model"]["preprocess"],
         "pixel_max": about["pixel_max"],
         "labels": about["labels"],
         "biases": [f"bias_{i}" in halves for i in range(layers)],

@@ -1,4 +1,4 @@
-"""Train shards, folds and the block before -> a training state and its history."""
+"""Train shards, folds and the checkpoint before -> the next checkpoint: a training state and its history."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +14,13 @@ from mnist_numpy.files.atomic import replacing
 from threadpoolctl import threadpool_limits
 
 
-class Block(NamedTuple):
-    """Which block of which member: its model's name, fold, last epoch, and the epochs in all."""
+class Checkpoint(NamedTuple):
+    """Which checkpoint of which member: its model's name, fold, epoch, and the epochs of the whole training."""
 
     model: str
     fold: int
-    last_epoch: int
-    epochs: int
+    epoch: int
+    total_epochs: int
 
 
 def train(
@@ -28,22 +28,22 @@ def train(
     folds: Path,
     previous: tuple[Path, Path] | None,
     output: tuple[Path, Path],
-    block: Block,
+    checkpoint: Checkpoint,
     options: dict[str, Any],
     labels: Any,
     threads: int,
     say: Callable[[str], None],
 ) -> None:
-    """Train one member for one block of epochs.
+    """Train one member up to a checkpoint.
 
     Parameters
     ----------
     shards, folds
-        The training rows and their folds; those of `block.fold` are left out, and scored.
+        The training rows and their folds; those of `checkpoint.fold` are left out, and scored.
     previous, output
-        State and history of the block before (None for the first block) and of this one.
-    block
-        Which part of the training this is.
+        State and history of the checkpoint before (None for the first one) and of this one.
+    checkpoint
+        Up to where to train which member.
     options
         The model's section of the config.
     labels
@@ -57,15 +57,15 @@ def train(
     assert data.label is not None
     fold = tables.match_folds(folds, data)
     with threadpool_limits(1):
-        straighten(data.images, data.shape, options, out=data.images)
-    rows = training.Rows(data.images[fold != block.fold], data.label[fold != block.fold], data.pixel_max)
-    held_out = training.Rows(data.images[fold == block.fold], data.label[fold == block.fold], data.pixel_max)
+        straighten(data.images, data.shape, options["preprocess"], out=data.images)
+    rows = training.Rows(data.images[fold != checkpoint.fold], data.label[fold != checkpoint.fold], data.pixel_max)
+    held_out = training.Rows(data.images[fold == checkpoint.fold], data.label[fold == checkpoint.fold], data.pixel_max)
     sizes = [data.images.shape[1], *options["hidden"], len(data.labels)]
     shape = data.shape
     del data  # each image is held once from here on
     history: list[dict[str, Any]] = []
     if previous is None:
-        begin = training.start(sizes, options, block.fold)
+        begin = training.start(sizes, options, checkpoint.fold)
     else:
         begin = state.read_state(previous[0])
         if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
@@ -74,12 +74,12 @@ def train(
     with threadpool_limits(threads):
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()
-        for epoch in range(begin.epoch + 1, block.last_epoch + 1):
-            row = trainer.run_epoch(block.epochs)
-            if epoch == block.last_epoch or (epoch - 1) % options["log_every"] == 0:
+        for epoch in range(begin.epoch + 1, checkpoint.epoch + 1):
+            row = trainer.run_epoch(checkpoint.total_epochs)
+            if epoch == checkpoint.epoch or (epoch - 1) % options["log_every"] == 0:
                 history.append(complete_row(row, trainer, rows, held_out))
                 pace = (time.perf_counter() - began) / (epoch - begin.epoch)
-                say(progress_line(history[-1], block, pace * (block.epochs - epoch)))
+                say(progress_line(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
     with replacing(output[0]) as part:
         state.write_state(part, trainer.state())
     with replacing(output[1]) as part:
@@ -119,25 +119,26 @@ def complete_row(
     return row | scores | speed | trainer.optimizer_columns()
 
 
-def progress_line(row: dict[str, float], block: Block, seconds_left: float) -> str:
+def progress_line(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:
     """Return what is told of an epoch; lines of members that train side by side align.
 
     Parameters
     ----------
     row
         Of the history.
-    block
-        Which member.
+    checkpoint
+        Which member, and how many epochs it has.
     seconds_left
         Until this member's last epoch, at the pace so far.
     """
     score = f"validation {100 * row['validation_accuracy']:5.2f} %"
     if np.isnan(row["validation_accuracy"]):
         score = f"training {100 * row['train_accuracy']:5.2f} %"
+    total = checkpoint.total_epochs
     minutes, seconds = divmod(round(seconds_left), 60)
     left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
-        f"{block.model} fold {block.fold} · epoch {row['epoch']:{len(str(block.epochs))}.0f}/{block.epochs} · "
+        f"{checkpoint.model} fold {checkpoint.fold} · epoch {row['epoch']:{len(str(total))}.0f}/{total} · "
         f"loss {row['train_loss']:.4f} · {score} · {row['images_per_second'] / 1000:.1f}k images/s · {left} left"
     )
 
@@ -156,7 +157,7 @@ if __name__ == "__main__":
             folds=Path(snakemake.input.folds),
             previous=(Path(before[0]), Path(before[1])) if before else None,
             output=(Path(snakemake.output.state), Path(snakemake.output.history)),
-            block=Block(wildcards.model, int(wildcards.fold), int(wildcards.epoch), params.total),
+            checkpoint=Checkpoint(wildcards.model, int(wildcards.fold), int(wildcards.epoch), params.total),
             options=params.made_of["options"]["model"],
             labels=params.made_of["options"]["labels"],
             threads=snakemake.threads,

@@ -23,7 +23,7 @@ def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndar
     shape
         Height and width of an image.
     options
-        `views`, how many; the first is the image itself. The others are spread evenly within
+        `test_time_augmentation`, how many; the first is the image itself. The others are spread evenly within
         plus and minus `rotate` (degrees), `scale`, `shear` (shares) and `shift` (pixels).
 
     Returns
@@ -31,7 +31,7 @@ def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndar
     list
         None for the image itself, then float32 of shape (pixels, pixels): `image @ matrix` is the view.
     """
-    count = options["views"] - 1
+    count = options["test_time_augmentation"] - 1
     if count == 0:
         return [None]
     spread = evenly_spread(count, 5).T

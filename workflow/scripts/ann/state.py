@@ -27,7 +27,7 @@ class State:
     epoch, step
         How many are done.
     vectors
-        `parameters`, the optimizer's moments, and `average` where weights are averaged.
+        `parameters`, the optimizer's moments, and `ema` where the weights are averaged.
     generator
         The source of all further randomness.
     about
@@ -84,8 +84,8 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         about = json.loads(str(arrays.pop("about")))
         if not isinstance(about, dict) or "weight_0" not in arrays:
             raise KeyError("weight_0")
-        if not {"deskew", "spread"} <= set(about["model"]):
-            raise KeyError("spread")  # those of an earlier version have none
+        if not {"deskew", "ink_spread"} <= set(about["model"]["preprocess"]):
+            raise KeyError("preprocess")  # those of an earlier version have none
         if "trained" not in about:
             raise KeyError("trained")
     except (*DAMAGE, TypeError) as error:

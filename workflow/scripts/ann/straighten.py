@@ -17,7 +17,7 @@ MOST = 1.5  # times that an image is stretched or shrunk: a one stays thinner th
 
 
 def straighten(
-    images: np.ndarray, shape: Sequence[int], options: dict[str, Any], out: np.ndarray | None = None
+    images: np.ndarray, shape: Sequence[int], preprocess: dict[str, Any], out: np.ndarray | None = None
 ) -> np.ndarray:
     """Shear and stretch each image about its centre of mass.
 
@@ -33,9 +33,9 @@ def straighten(
         uint8, shape (rows, pixels).
     shape
         Height and width of an image.
-    options
-        Of the model: `deskew`, whether to take the slant out, and `spread`, the standard deviations
-        that are wanted down and across (pixels), None to leave them.
+    preprocess
+        Section of the model: `deskew`, whether to take the slant out, and `ink_spread`, the standard
+        deviations that are wanted down and across (pixels), None to leave them.
     out
         Where to; may be `images` itself. None makes a new array.
 
@@ -44,38 +44,39 @@ def straighten(
     ndarray
         uint8, shape (rows, pixels); `images` itself where nothing is asked for.
     """
-    deskew, spread = options["deskew"], options["spread"]
-    if not deskew and spread is None:
+    deskew, ink_spread = preprocess["deskew"], preprocess["ink_spread"]
+    if not deskew and ink_spread is None:
         return images
     out = np.empty_like(images) if out is None else out
     count = max(1, CHUNK // images.shape[1])
     for start in range(0, len(images), count):
         rows = slice(start, start + count)
         chunk = images[rows].reshape(-1, *shape).astype(np.float32)
-        if spread is not None:
+        if ink_spread is not None:
             columns = chunk.transpose(0, 2, 1)
-            chunk = resample_rows(columns, *row_maps(columns, False, spread[0])).transpose(0, 2, 1)
-        chunk = resample_rows(chunk, *row_maps(chunk, deskew, spread and spread[1]))
+            chunk = resample_rows(columns, *row_maps(columns, False, ink_spread[0])).transpose(0, 2, 1)
+        chunk = resample_rows(chunk, *row_maps(chunk, deskew, ink_spread and ink_spread[1]))
         out[rows] = np.rint(chunk).reshape(len(chunk), -1)
     return out
 
 
 def straighten_for_each(models: Sequence[dict[str, Any]], images: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
     """Return the images as each model wants them (see `straighten`); models that want the same share an array."""
-    postures = [(model["deskew"], tuple(model["spread"] or ())) for model in models]
-    wanted = dict(zip(postures, models, strict=True))
-    straight = {posture: straighten(images, shape, model) for posture, model in wanted.items()}
+    sections = [model["preprocess"] for model in models]
+    postures = [(section["deskew"], tuple(section["ink_spread"] or ())) for section in sections]
+    wanted = dict(zip(postures, sections, strict=True))
+    straight = {posture: straighten(images, shape, section) for posture, section in wanted.items()}
     return [straight[posture] for posture in postures]
 
 
-def row_maps(images: np.ndarray, deskew: bool, spread: float | None) -> tuple[np.ndarray, np.ndarray]:
+def row_maps(images: np.ndarray, deskew: bool, ink_spread: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return where each row's pixels are to be taken from: its first pixel's place, and the step to the next.
 
     Parameters
     ----------
     images
         float32, shape (images, height, width).
-    deskew, spread
+    deskew, ink_spread
         As in `straighten`, along the rows.
 
     Returns
@@ -97,10 +98,10 @@ def row_maps(images: np.ndarray, deskew: bool, spread: float | None) -> tuple[np
         np.divide(covariance, variance_y, out=slant, where=variance_y > 0)
         np.clip(slant, -STEEPEST, STEEPEST, out=slant)
     steps = np.ones_like(mass)
-    if spread is not None:
+    if ink_spread is not None:
         variance_x = (of_columns * (x - centre_x[:, None]) ** 2).sum(axis=1) / mass
         about_slant = np.sqrt(np.maximum(variance_x - 2 * slant * covariance + slant**2 * variance_y, 0))
-        steps = np.clip(about_slant / np.float32(spread), 1 / MOST, MOST)
+        steps = np.clip(about_slant / np.float32(ink_spread), 1 / MOST, MOST)
     return slant[:, None] * from_centre + ((1 - steps) * centre_x)[:, None], steps
 
 

@@ -35,8 +35,8 @@ def start(sizes: Sequence[int], options: dict[str, Any], fold: int) -> State:
     tensors = len(network.tensor_shapes(sizes, options["output_bias"]))
     vectors = {"parameters": parameters}
     vectors |= optimizers.make_optimizer(options["optimizer"], parameters, tensors).moments
-    if options["average"]:
-        vectors["average"] = parameters.copy()
+    if options["ema_decay"]:
+        vectors["ema"] = parameters.copy()
     # the third number keeps this stream apart from the one that drew the parameters
     about = {"sizes": list(sizes), "options": options, "trained": []}
     return State(0, 0, vectors, np.random.default_rng([*seed, 1]), about)
@@ -176,8 +176,8 @@ class Trainer:
         self.step += 1
         self.last_squares = squares * self.gradient_scale**2
         self.optimizer.begin(self.step, self.learning_rate, self.last_squares)
-        # averages of few steps follow closely, so that the random start is soon forgotten
-        self.average_decay = min(options["average"], self.step / (self.step + 9))
+        # the average of few steps follows closely, so that the random start is soon forgotten
+        self.ema_decay = min(options["ema_decay"], self.step / (self.step + 9))
 
     def optimizer_columns(self) -> dict[str, float]:
         """Return what the notebook prints of each tensor: RMS, step size and gradient norm."""
@@ -264,7 +264,7 @@ class _Helper:
         self.prepared = True
 
     def _update(self) -> None:
-        """Move this thread's pieces of the parameters, and their averages."""
+        """Move this thread's pieces of the parameters, and their moving average."""
         trainer, vectors = self.trainer, self.trainer.vectors
         for span, tensor in vectors.pieces[self.number :: trainer.threads]:
             parameters, gradient = vectors.parameters[span], vectors.gradient[span]
@@ -272,7 +272,7 @@ class _Helper:
             if trainer.gradient_scale != 1.0:
                 gradient *= trainer.gradient_scale
             trainer.optimizer.update(span, tensor, parameters, gradient, scratch)
-            if vectors.average is not None:
-                np.subtract(parameters, vectors.average[span], out=scratch)
-                scratch *= 1 - trainer.average_decay
-                vectors.average[span] += scratch
+            if vectors.ema is not None:
+                np.subtract(parameters, vectors.ema[span], out=scratch)
+                scratch *= 1 - trainer.ema_decay
+                vectors.ema[span] += scratch

@@ -1,4 +1,4 @@
-"""The flat vectors of a member in training: parameters, moments, average, gradient.
+"""The flat vectors of a member in training: parameters, moments, moving average, gradient.
 
 Laid out for speed: without the weights of pixels that are never lit, where nothing moves them, and
 cut into pieces that one thread updates while they stay in its cache.
@@ -51,7 +51,7 @@ class Vectors:
         self.sizes, self.output_bias, self.lit = list(sizes), output_bias, lit
         self._full = {name: vector.copy() for name, vector in full.items()}
         self.used = {name: self._leave_out_unlit(vector) for name, vector in self._full.items()}
-        self.parameters, self.average = self.used["parameters"], self.used.get("average")
+        self.parameters, self.ema = self.used["parameters"], self.used.get("ema")
         used_sizes = [sizes[0] if lit is None else int(lit.sum()), *sizes[1:]]
         tensors = network.tensor_views(self.parameters, used_sizes, output_bias)
         self.layers = network.as_layers(tensors)
@@ -78,7 +78,7 @@ class Vectors:
     def predicting_layers(self) -> list[Layer]:
         """Return the network as it is to be used: with averaged weights where there are any."""
         vectors = self.full()
-        vector = vectors.get("average", vectors["parameters"])
+        vector = vectors.get("ema", vectors["parameters"])
         return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
 
     def add_weight_decay(self, weight_decay: float) -> None:

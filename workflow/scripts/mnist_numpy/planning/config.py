@@ -5,7 +5,7 @@ import difflib
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,17 @@ from mnist_numpy.planning.contradictions import contradictions, shown
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 LARGEST = sys.float_info.max  # a larger whole number is no float
 PATHS = ("train", "test", "train_labels", "test_labels", "sample_submission")
-RENAMED = {"data.classes": "the labels are found in the table, or named in data.labels"}
+# what is said of keys of earlier versions; * is any model, or any entry of vary
+RENAMED = {
+    "data.classes": "unknown key; the labels are found in the table, or named in data.labels",
+    "models.*.block": "this key is now named checkpoint_every",
+    "models.*.average": "this key is now named ema_decay",
+    "models.*.deskew": "this key is now named preprocess.deskew",
+    "models.*.spread": "this key is now named preprocess.ink_spread",
+    "models.*.vary.*.deskew": "this key is now named preprocess.deskew",
+    "models.*.vary.*.spread": "this key is now named preprocess.ink_spread",
+    "models.*.predict.views": "this key is now named test_time_augmentation",
+}
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -87,7 +97,8 @@ def read_settings(
 def member_options(model: Mapping[str, Any], fold: int) -> dict[str, Any]:
     """Return a model's section of the settings as the member that leaves out a fold has it."""
     variants = model["vary"] or [{}]
-    return {**model, **variants[fold % len(variants)]}
+    variant = variants[fold % len(variants)]
+    return {**model, **variant, "preprocess": {**model["preprocess"], **variant.get("preprocess", {})}}
 
 
 def plain(value: Any) -> Any:
@@ -165,10 +176,8 @@ def explain(error: ValidationError) -> Iterator[str]:
     if rule in ("additionalProperties", "unevaluatedProperties"):
         known = known_keys(error.schema, value)
         for name in sorted(value.keys() - known):
-            close = difflib.get_close_matches(name, known, 1)
             where = ".".join([*map(str, error.path), name or "''"])
-            near = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-            yield f"{where}: unknown key; {RENAMED.get(where, near)}"
+            yield f"{where}: {renamed([*error.path, name]) or unknown(name, known)}"
     elif rule == "type" and value is None and bound == "object":
         yield f"{key}: the section is empty; write its keys below it, or leave it out"
     elif rule == "type":
@@ -200,6 +209,19 @@ LIMITS = {
     "minProperties": lambda value, bound: "the section is empty, at least one model is needed",
     "uniqueItems": lambda value, bound: f"{shown(value)} names something twice",
 }
+
+
+def renamed(path: Sequence[str | int]) -> str | None:
+    """Return what is said of a key of an earlier version, or None for any other key."""
+    of_model = path[0] == "models"
+    general = ["*" if (of_model and depth == 1) or isinstance(key, int) else key for depth, key in enumerate(path)]
+    return RENAMED.get(".".join(map(str, general)))
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Return what is said of an unknown key: the nearest known one, or all that are known."""
+    close = difflib.get_close_matches(name, known, 1)
+    return "unknown key; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}")
 
 
 def known_keys(schema: Any, value: dict[str, Any]) -> set[str]:

@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-MOST_BLOCKS = 400  # of a member; Snakemake plans a chain by recursion, and between 400 and 1,000 Python stops it
+MOST_CHECKPOINTS = (
+    400  # of a member; Snakemake plans their chain by recursion, and between 400 and 1,000 Python stops it
+)
 
 
 def shown(value: Any) -> str:
@@ -31,11 +33,12 @@ def contradictions(settings: dict[str, Any]) -> Iterator[str]:
                 f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} epochs are not fewer than "
                 f"epochs ({model['epochs']}): the rate would only rise; lower it"
             )
-        if model["epochs"] > MOST_BLOCKS * model["block"]:
-            enough = math.ceil(model["epochs"] / MOST_BLOCKS)
+        if model["epochs"] > MOST_CHECKPOINTS * model["checkpoint_every"]:
+            enough = math.ceil(model["epochs"] / MOST_CHECKPOINTS)
             yield (
-                f"models.{name}.epochs: {model['epochs']} in blocks of {model['block']} are more than {MOST_BLOCKS} "
-                f"blocks in a row, which Snakemake cannot plan; raise block to {enough} or more"
+                f"models.{name}.epochs: {model['epochs']} epochs with a checkpoint every {model['checkpoint_every']} "
+                f"are more than {MOST_CHECKPOINTS} jobs in a row, which Snakemake cannot plan; "
+                f"raise checkpoint_every to {enough} or more"
             )
         if len(model["vary"]) > settings["folds"]["count"]:
             yield (

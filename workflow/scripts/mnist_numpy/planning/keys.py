@@ -78,8 +78,8 @@ class Results:
         """Draw sample images."""
         return Needs(subset(self.settings["figures"], "samples", "seed"), {"shards": self.shards("train")})
 
-    @stage("split", folds="folds.parquet")
-    def split(self) -> Needs:
+    @stage("folds", folds="folds.parquet")
+    def folds(self) -> Needs:
         """Assign each training row to a fold."""
         return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
@@ -96,7 +96,7 @@ class Results:
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), **subset(self.data, "labels")}
-        return Needs(options, {"shards": self.shards("train"), "folds": self.split().outputs["folds"]}, also=previous)
+        return Needs(options, {"shards": self.shards("train"), "folds": self.folds().outputs["folds"]}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
@@ -115,7 +115,7 @@ class Results:
             {
                 "weights": self.weights(model),
                 "shards": self.shards("train"),
-                "folds": self.split().outputs["folds"],
+                "folds": self.folds().outputs["folds"],
             },
         )
 
@@ -179,7 +179,7 @@ class Results:
         """Make the page. It shows the config, but not where tables are nor how the work was divided."""
         tables = {split: list(self.context.tables[split]) for split in ("train", "test")}
         models = {
-            name: {key: value for key, value in model.items() if key not in ("threads", "block")}
+            name: {key: value for key, value in model.items() if key not in ("threads", "checkpoint_every")}
             for name, model in self.models.items()
         }
         config = {**self.settings, "models": models, "data": {**self.data, **tables}}
@@ -243,10 +243,10 @@ class Results:
     def training_options(self, model: str, fold: int) -> dict[str, Any]:
         """Return what a member's state after a given epoch depends on.
 
-        How many epochs follow counts only where the schedule looks ahead. `threads` and `block`
-        divide the same work differently.
+        How many epochs follow counts only where the schedule looks ahead. `threads` and
+        `checkpoint_every` divide the same work differently.
         """
-        left_out = {"predict", "threads", "block", "vary"}
+        left_out = {"predict", "threads", "checkpoint_every", "vary"}
         if self.models[model]["schedule"]["name"] == "constant":
             left_out.add("epochs")
         options = member_options(self.models[model], fold)
@@ -266,9 +266,9 @@ class Results:
 
         It is the newest there is, unless a later one is planned.
         """
-        block = self.models[model]["block"]
+        every = self.models[model]["checkpoint_every"]
         made = [before for before in self.context.epochs_made(folder) if before < epoch]
-        return max([(epoch - 1) // block * block, *made])
+        return max([(epoch - 1) // every * every, *made])
 
 
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:

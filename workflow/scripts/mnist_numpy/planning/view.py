@@ -42,7 +42,7 @@ def final(results: Results) -> dict[str, str]:
 def intermediate(results: Results) -> dict[str, str]:
     """Return the results that others are made from: published name -> path in the store."""
     names = {
-        "results/data/folds-{count}-{seed}.parquet".format(**results.folding): results.split().outputs["folds"],
+        "results/data/folds-{count}-{seed}.parquet".format(**results.folding): results.folds().outputs["folds"],
         **{f"results/data/{split}/{base_name(p)}": p for split in ("train", "test") for p in results.shards(split)},
     }
     for model in results.models:

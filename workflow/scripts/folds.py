@@ -10,7 +10,7 @@ from job import job
 from mnist_numpy.files.atomic import replacing
 
 
-def split(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: Any = "auto") -> None:
+def assign_folds(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: Any = "auto") -> None:
     """Assign every training row to a fold, stratified by label.
 
     Parameters
@@ -22,7 +22,7 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: An
     count
         Number of folds; 1 means none, every row then has fold -1.
     seed
-        Of the shuffle.
+        Seed of the shuffle.
     labels
         All labels, or `auto` for those found.
 
@@ -42,7 +42,7 @@ def split(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: An
 def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | None = None) -> np.ndarray:
     """Return the fold of every row, int16, given its class number; `names` are the classes' labels.
 
-    The rows of each class are shuffled and dealt out in turn; each class goes on where the one
+    The rows of each class are shuffled and assigned in turn; each class continues where the one
     before it stopped, so that folds differ by at most one row in all and in every class.
 
     Raises
@@ -54,21 +54,21 @@ def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | N
     if count == 1:
         return fold
     generator = np.random.default_rng(seed)
-    dealt = 0
+    assigned = 0
     for label, rows in zip(*np.unique(labels, return_counts=True), strict=True):
         if rows < count:
             name = label if names is None else names[label]
             raise InputError(f"class {name} has {rows} rows, fewer than folds.count: {count}; lower folds.count")
         members = generator.permutation(np.flatnonzero(labels == label))
-        fold[members] = (dealt + np.arange(rows)) % count
-        dealt += rows
+        fold[members] = (assigned + np.arange(rows)) % count
+        assigned += rows
     return fold
 
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(snakemake, "split"):
+    with job(snakemake, "folds"):
         options = snakemake.params.made_of["options"]
         shards = [Path(p) for p in snakemake.input.shards]
-        split(shards, Path(snakemake.output[0]), options["count"], options["seed"], options["labels"])
+        assign_folds(shards, Path(snakemake.output[0]), options["count"], options["seed"], options["labels"])
