@@ -31,6 +31,7 @@ SMALL_CONFIG = {
         "mlp": {
             **{"hidden": [16], "epochs": 4, "checkpoint_every": 2, "batch_size": 32},
             **{"dropout": 0.1, "ema_decay": 0.9, "augment": {"rotate": 20}},
+            "preprocess": {"deskew": True, "ink_spread": [4.0, 4.0]},
         }
     },
 }

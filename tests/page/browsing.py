@@ -38,13 +38,15 @@ ARGUMENTS = (
 
 
 @pytest.fixture(scope="session")
-def page_run(tmp_path_factory: pytest.TempPathFactory, build_workspace: Callable[..., Any]) -> Any:
+def page_run(once: Callable[..., Any], build_workspace: Callable[..., Any]) -> Any:
     """A workspace after `snakemake`: 10,000 real training rows, 1,000 real test rows."""
-    train, test = first_rows("train", 10_000), first_rows("test", 1000)
-    train[0][0] = HOSTILE
-    workspace = build_workspace(tmp_path_factory.mktemp("page") / "run", CONFIG, train, test)
-    workspace.snakemake()
-    return workspace
+
+    def run(folder: Path) -> None:
+        train, test = first_rows("train", 10_000), first_rows("test", 1000)
+        train[0][0] = HOSTILE
+        build_workspace(folder, CONFIG, train, test).snakemake()
+
+    return once("page", run)
 
 
 def first_rows(split: str, rows: int) -> list[list[str]]:

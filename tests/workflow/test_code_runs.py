@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BIN, SMALL_CONFIG
+from conftest import BIN
 from mnist_numpy.planning.code import Code
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -34,13 +34,6 @@ if "/.snakemake/scripts/" in script:
     threading.settrace(note)
     sys.settrace(note)
 """
-MORE = {
-    "epochs": 2,
-    "checkpoint_every": 1,
-    "preprocess": {"deskew": True, "ink_spread": [4.0, 4.0]},
-    "schedule": {"name": "cosine"},
-}
-CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**SMALL_CONFIG["models"]["mlp"], **MORE}}}
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +41,13 @@ def traces(once, build_workspace) -> Path:
     """A finished run, with a file in traces/ for each job."""
 
     def run(folder: Path) -> None:
-        workspace = build_workspace(folder, CONFIG)
+        workspace = build_workspace(folder)
         (folder / "traces").mkdir()
         (folder / "hook").mkdir()
         (folder / "hook" / "sitecustomize.py").write_text(TRACER, encoding="utf-8")
         hooked = {"PYTHONPATH": str(folder / "hook"), "TRACES": str(folder / "traces")}
         result = subprocess.run(
-            [str(BIN / "snakemake"), "--cores", "2"],
+            [str(BIN / "snakemake"), "--cores", "1"],
             cwd=workspace.path,
             env={**os.environ, **hooked},
             text=True,
@@ -104,3 +97,19 @@ def test_every_template_that_was_filled_is_counted(traces):
 def files_that_ran(traces: Path) -> set[str]:
     """Return the files of the functions that ran; Jinja makes one of each template."""
     return {file for trace in traces.iterdir() for file, _ in json.loads(trace.read_text(encoding="utf-8"))[1]}
+
+
+def test_the_same_run_elsewhere_gives_the_same_bytes(undisturbed, traces):
+    """In another folder, on one core, and traced."""
+    other = traces.parent
+    for name in (
+        "results/data/train/train.parquet",
+        "results/data/folds-2-0.parquet",
+        "results/models/mlp/fold-1/epoch-0004.npz",
+        "results/models/mlp/fold-1/weights.npz",
+        "results/models/mlp/validation.parquet",
+        "results/models/mlp/metrics.json",
+        "results/figures/confusion.svg",
+        "results/submission.csv",
+    ):
+        assert undisturbed.read(name) == (other / name).read_bytes(), name
