@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from ann.straighten import straighten
 from conftest import ROOT
+from mnist_numpy.ann.preprocess import straighten
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
