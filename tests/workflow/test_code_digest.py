@@ -18,13 +18,11 @@ pytest_plugins = "finished_run"
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 OF_NO_STAGE = ("publish.py", "identify.py")  # their results are of no other content
 RULES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.name not in OF_NO_STAGE)
+WINGS = [SCRIPTS / "mnist_numpy" / wing for wing in ("ann", "files", "figures")]
+MODULES = [path for wing in WINGS for path in wing.glob("*.py") if path.name != "__init__.py"]
 FILES = sorted(
     str(path.relative_to(SCRIPTS))
-    for path in (
-        *(path for path in SCRIPTS.glob("*.py") if path.name not in OF_NO_STAGE),
-        *(path for wing in ("ann", "files", "figures") for path in SCRIPTS.glob(f"mnist_numpy/{wing}/*.py")),
-        SCRIPTS / "mnist_numpy" / "harness.py",
-    )
+    for path in (*(SCRIPTS / f"{rule}.py" for rule in RULES), *MODULES, SCRIPTS / "mnist_numpy" / "harness.py")
 )
 # by a person's hand, in words of the README
 WANTED = {
