@@ -26,8 +26,8 @@ import yaml
 from folds import assign_folds
 from mnist_numpy import inspect_table
 from mnist_numpy.files import dataset
-from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.layout import look as look_at
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from normalize import normalize
