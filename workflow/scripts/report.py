@@ -27,7 +27,6 @@ from mnist_numpy.planning.software import PAGE
 
 LARGEST_PAGE = 6_000_000  # bytes
 LARGEST_NETWORK = 2_000_000  # weights that fit the page
-SIDE = 56  # pixels: larger images are shown smaller
 WORST = 24  # mistakes, and least certain test images
 IMAGES_A_CELL = 24  # of the confusion matrix
 IMAGES_IN_CELLS = 1000  # in all
@@ -163,15 +162,6 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     }, ""
 
 
-def image_urls(images: np.ndarray, shape: tuple[int, int], pixel_max: int) -> list[str]:
-    """Return images as PNG in data addresses, full ink white."""
-    if not len(images):
-        return []
-    small = pictures.shrink(images.reshape(-1, *shape), SIDE)
-    bright = np.minimum(small.astype(np.uint16) * 255 // pixel_max, 255).astype(np.uint8)
-    return [pictures.data_url(pictures.png(image), "image/png") for image in bright]
-
-
 def described(data: dataset.Dataset, validation: Validation, rows: np.ndarray) -> list[dict[str, Any]]:
     """Return training images with what was said of them, what they are, and where they stand."""
     return [
@@ -183,7 +173,7 @@ def described(data: dataset.Dataset, validation: Validation, rows: np.ndarray) -
             "id": plain(data.id[row]),
             "shard": data.shards[data.shard[row]],
         }
-        for row, url in zip(rows, image_urls(data.images[rows], data.shape, data.pixel_max), strict=True)
+        for row, url in zip(rows, pictures.image_urls(data.images[rows], data.shape, data.pixel_max), strict=True)
     ]
 
 
@@ -259,7 +249,9 @@ def least_certain(inputs: Inputs, chosen: Sequence[str], submission: pd.DataFram
     for number in {number for _, number, _, _ in found}:
         data = dataset.read_shards([inputs.test[number]])
         rows, places = zip(*((row, place) for _, n, row, place in found if n == number), strict=True)
-        shown |= dict(zip(places, image_urls(data.images[list(rows)], data.shape, data.pixel_max), strict=True))
+        shown |= dict(
+            zip(places, pictures.image_urls(data.images[list(rows)], data.shape, data.pixel_max), strict=True)
+        )
     return [
         {
             "url": shown[place],
@@ -277,7 +269,7 @@ def example_pictures(shard: Path, answers: Sequence[str] | None, labels: Sequenc
     said = list(map(str, own.to_pylist() if own else [])) if answers is None else list(answers[: len(images)])
     rows = [said.index(label) for label in map(str, labels) if label in said][:EXAMPLES]
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
-    urls = image_urls(images[rows], shape, pixel_max)
+    urls = pictures.image_urls(images[rows], shape, pixel_max)
     return [{"said": said[row], "url": url} for row, url in zip(rows, urls, strict=True)]
 
 
