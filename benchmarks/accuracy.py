@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from ann import ensemble, metrics, training  # noqa: E402
-from ann.straighten import straighten_for_each  # noqa: E402
+from mnist_numpy.ann import metrics, prediction, training  # noqa: E402
+from mnist_numpy.ann.preprocess import straighten_for_each  # noqa: E402
 from mnist_numpy.planning.config import member_options, read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
@@ -41,8 +41,8 @@ def train_member(
         seconds = time.process_time() - began
         layers = trainer.vectors.predicting_layers()
         tensors = {f"{name}_{i}": tensor for i, layer in enumerate(layers) for name, tensor in layer._asdict().items()}
-        views = ensemble.view_matrices((28, 28), options["predict"])
-        return ensemble.mean_probabilities(ensemble.member_networks(tensors, views), asked, rows.pixel_max), seconds
+        views = prediction.view_matrices((28, 28), options["predict"])
+        return prediction.mean_probabilities(prediction.member_networks(tensors, views), asked, rows.pixel_max), seconds
 
 
 def deal(labels: np.ndarray, folds: int) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from ann import augment, network, training
-from ann.training import Rows, Trainer
+from mnist_numpy.ann import augment, network, training
+from mnist_numpy.ann.training import Rows, Trainer
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 

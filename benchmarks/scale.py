@@ -36,8 +36,9 @@ import predict  # noqa: E402
 import quality  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
-from ann import augment, ingest, network, state  # noqa: E402
-from ann.layout import look  # noqa: E402
+from mnist_numpy.ann import augment, network  # noqa: E402
+from mnist_numpy.files import checkpoints, ingest  # noqa: E402
+from mnist_numpy.files.layout import look  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "checkpoint_every": 1}}}, [])
@@ -128,10 +129,10 @@ def run_train(folder: Path) -> None:
 
 def run_predict(folder: Path) -> None:
     """One member, every row."""
-    vector = state.read_state(folder / "epoch-0001.npz").vectors["parameters"]
+    vector = checkpoints.read_state(folder / "epoch-0001.npz").vectors["parameters"]
     tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
     about = {"model": MODEL, "labels": list(range(10)), "shape": list(SHAPE), "trained": []}
-    state.write_weights(folder / "weights.npz", tensors, about)
+    checkpoints.write_weights(folder / "weights.npz", tensors, about)
     options = {"predict": MODEL["predict"], "labels": "auto"}
     with threadpool_limits(1):
         predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)

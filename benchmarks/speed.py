@@ -22,8 +22,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import contenders  # noqa: E402
-from ann import augment, ingest, training  # noqa: E402
-from ann.layout import look  # noqa: E402
+from mnist_numpy.ann import augment, training  # noqa: E402
+from mnist_numpy.files import ingest  # noqa: E402
+from mnist_numpy.files.layout import look  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 BATCHES, RATES = (128, 256, 512), (0.001, 0.002, 0.003, 0.005)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 
-from ann import InputError
+from mnist_numpy.files.errors import InputError
 from normalize import normalize
 
 LISTED = Path(__file__).with_name("bad_tables.md")

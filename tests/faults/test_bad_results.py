@@ -10,19 +10,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ann import InputError, dataset, state, tables
+from mnist_numpy.ann.state import State
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.comparison import read_comparison
+from mnist_numpy.files.csv_file import read_csv
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import read_folds
+from mnist_numpy.files.json_file import read_json
+from mnist_numpy.files.predictions import read_predictions
+from mnist_numpy.files.validation import read_validation
 from runs import results, stored, untrue
 
 READERS = {
     "data/train/train.parquet": lambda path: (dataset.read_shards([path]), list(dataset.iterate_images(path))),
-    "data/folds-2-0.parquet": tables.read_folds,
-    "models/mlp/validation.parquet": tables.read_validation,
-    "predictions/mlp/test.parquet": tables.read_predictions,
-    "models/mlp/fold-0/epoch-0004.npz": state.read_state,
-    "models/mlp/fold-0/weights.npz": state.read_weights,
-    "models/mlp/fold-0/epoch-0004.csv": lambda path: tables.read_csv(path, ["epoch", "train_loss"]),
-    "models/mlp/metrics.json": lambda path: tables.read_json(path, ["train", "validation", "test"]),
-    "comparison.csv": tables.read_comparison,
+    "data/folds-2-0.parquet": read_folds,
+    "models/mlp/validation.parquet": read_validation,
+    "predictions/mlp/test.parquet": read_predictions,
+    "models/mlp/fold-0/epoch-0004.npz": checkpoints.read_state,
+    "models/mlp/fold-0/weights.npz": checkpoints.read_weights,
+    "models/mlp/fold-0/epoch-0004.csv": lambda path: read_csv(path, ["epoch", "train_loss"]),
+    "models/mlp/metrics.json": lambda path: read_json(path, ["train", "validation", "test"]),
+    "comparison.csv": read_comparison,
 }
 BINARY = [name for name in READERS if not name.endswith(("csv", "json"))]
 
@@ -31,7 +39,7 @@ def plain(value):
     """Return what was read in a form that can be compared."""
     if isinstance(value, np.ndarray):
         return value.dtype, value.shape, value.tobytes()
-    if isinstance(value, state.State):
+    if isinstance(value, State):
         return plain([value.epoch, value.step, value.vectors, value.generator.bit_generator.state, value.about])
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
@@ -87,7 +95,7 @@ class Exploit:
         return exec, ("open('unpickled', 'w').close()",)
 
 
-@pytest.mark.parametrize("read", [state.read_state, state.read_weights])
+@pytest.mark.parametrize("read", [checkpoints.read_state, checkpoints.read_weights])
 def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.npz"
@@ -144,9 +152,9 @@ def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilabl
 def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable):
     before = results(spoilable)
     spoilt = stored(spoilable, "results/models/mlp/fold-0/epoch-0002.npz")
-    begun = state.read_state(spoilable.path / spoilt)
+    begun = checkpoints.read_state(spoilable.path / spoilt)
     begun.about["options"]["learning_rate"] = 0.5
-    state.write_state(spoilable.path / spoilt, begun)
+    checkpoints.write_state(spoilable.path / spoilt, begun)
     for name in (
         "results/models/mlp/fold-0/epoch-0004.npz",
         stored(spoilable, "results/models/mlp/fold-0/epoch-0004.npz"),

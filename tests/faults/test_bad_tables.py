@@ -7,7 +7,7 @@ import lzma
 import bad_tables
 import numpy as np
 import pytest
-from ann import dataset
+from mnist_numpy.files import dataset
 from normalize import normalize
 
 GOOD = bad_tables.text(bad_tables.GOOD)

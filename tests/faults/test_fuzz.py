@@ -14,11 +14,12 @@ import bad_tables
 import numpy as np
 import pytest
 import reference_reader
-from ann import InputError, ingest
-from ann.layout import look
-from ann.wrapping import WRAPPINGS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from mnist_numpy.files import ingest
+from mnist_numpy.files.compression import WRAPPINGS
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.layout import look
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0")) / 7  # there are seven searches
 BLOCK = 512  # small, so that rows lie across the ends of blocks

@@ -22,7 +22,7 @@ PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from ann import InputError
+from mnist_numpy.files.errors import InputError
 from normalize import normalize
 options = {"shape": [2, 2]}
 try:

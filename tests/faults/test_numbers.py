@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from ann import InputError, network, training
 from folds import stratify
+from mnist_numpy.ann import network, training
+from mnist_numpy.files.errors import InputError
 
 OPTIONS = {
     "hidden": [8], "dtype": "float32", "output_bias": True, "initializer": "he", "seed": 0, "learning_rate": 0.01,
@@ -47,20 +48,20 @@ def test_log_softmax_is_finite_and_right_for_logits_of_any_size(scale):
 
 
 def test_what_to_do_against_divergence_is_not_what_is_done_already(some):
-    with pytest.raises(InputError, match=r"lower learning_rate \(now 1e\+30\)$"):
+    with pytest.raises(FloatingPointError, match=r"lower learning_rate \(now 1e\+30\)$"):
         trained(*some, learning_rate=1e30, gradient_clip=1.0, epochs=200)
 
 
 @pytest.mark.parametrize(("dtype", "rate"), [("float32", 1e30), ("float64", 1e300)])
 def test_divergence_is_told_in_the_epoch_it_happens_in(some, dtype, rate):
-    with pytest.raises(InputError, match=r"training diverged in epoch [1-3]: .*lower learning_rate \(now 1e\+30"):
+    with pytest.raises(FloatingPointError, match=r"diverged in epoch [1-3]: .*lower learning_rate \(now 1e\+30"):
         trained(*some, learning_rate=rate, dtype=dtype, optimizer={"name": "sgd", "momentum": 0.9}, epochs=200)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.filterwarnings("error")
 def test_divergence_is_told_without_warnings_from_any_thread(some, threads):
-    with pytest.raises(InputError, match="training diverged"):
+    with pytest.raises(FloatingPointError, match="training diverged"):
         trained(*some, learning_rate=1e10, hidden=[300, 200], threads=threads, epochs=200)
 
 

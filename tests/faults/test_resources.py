@@ -80,7 +80,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from job import reporting
+from mnist_numpy.harness import reporting
 from mnist_numpy.files.atomic import replacing
 with reporting("export", Path("log")), replacing(Path("result")) as part:
     os.symlink("/dev/full", part)

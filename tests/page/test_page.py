@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import report
 import yaml
-from ann import dataset, network, state
-from ann.straighten import straighten
 from axe_playwright_python.sync_playwright import Axe
+from mnist_numpy.ann import network
+from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
 
@@ -94,7 +95,7 @@ def test_shows_the_numbers_of_the_run(open_page, page_run):
 
 def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, page_run):
     inputs = page_inputs(page_run.path / "results")
-    tensors, about = state.read_weights(inputs.weights["best"][1])
+    tensors, about = checkpoints.read_weights(inputs.weights["best"][1])
     (entry,) = about["trained"]
     assert entry["epochs"] == [1, 6]
     cells = open_page().locator("#reproduce tbody tr").all_inner_texts()
@@ -106,7 +107,7 @@ def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, 
     ]
     other = [entry | {"epochs": [1, 2]}, entry | {"epochs": [3, 6], "threads": 2, "numpy": "<9.9.9>"}]
     changed = page_run.path / "changed.npz"
-    state.write_weights(changed, tensors, {**about, "trained": other})
+    checkpoints.write_weights(changed, tensors, {**about, "trained": other})
     page = page_run.path / "changed.html"
     weights = {**inputs.weights, "best": [inputs.weights["best"][0], changed]}
     settings = read_settings(yaml.safe_load(page_run.read("config/config.yaml")), [])
@@ -157,9 +158,9 @@ def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(
     tensors = network.tensor_views(vector, sizes, True)
     assert 1_980_000 < vector.size < 2_000_000
     inputs = page_inputs(page_run.path / "results")
-    _, about = state.read_weights(inputs.weights["best"][0])
+    _, about = checkpoints.read_weights(inputs.weights["best"][0])
     large = page_run.path / "large.npz"
-    state.write_weights(large, tensors, {**about, "sizes": list(sizes)})
+    checkpoints.write_weights(large, tensors, {**about, "sizes": list(sizes)})
     page = page_run.path / "large.html"
     settings = read_settings(yaml.safe_load(page_run.read("config/config.yaml")), [])
     report.report(inputs._replace(weights={**inputs.weights, "best": [large]}), page, settings)
@@ -227,10 +228,10 @@ def test_the_keyboard_clears_the_square_and_chooses_an_example(open_page):
 
 
 def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, page_run):
-    tensors, about = state.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
+    tensors, about = checkpoints.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
     images = dataset.read_shards([page_run.path / "results/data/test/test.parquet"]).images
     assert len(images) == 1000
-    _, of_other = state.read_weights(page_run.path / "results/models/best/fold-1/weights.npz")
+    _, of_other = checkpoints.read_weights(page_run.path / "results/models/best/fold-1/weights.npz")
     assert [each["model"]["preprocess"]["ink_spread"] for each in (about, of_other)] == [[5.6, 4.5], None]
     expected = network.predict(
         network.as_layers(tensors), straighten(images, (28, 28), about["model"]["preprocess"]), 255

@@ -1,11 +1,11 @@
-"""augment.py and ensemble.py: the warp pixel by pixel, the elastic field by its covariance, views as warps."""
+"""augment.py and prediction.py: the warp pixel by pixel, the elastic field by its covariance, views as warps."""
 
 import math
 
 import numpy as np
 import plain
 import pytest
-from ann import augment, ensemble, network
+from mnist_numpy.ann import augment, network, prediction
 
 STILL = {"rotate": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": {"alpha": 0.0, "sigma": 4.0}}
 STRONG = {"rotate": 25.0, "scale": 0.2, "shear": 0.3, "shift": 3.0, "elastic": {"alpha": 30.0, "sigma": 3.0}}
@@ -150,13 +150,13 @@ VIEWS = {"test_time_augmentation": 6, "rotate": 12.0, "scale": 0.1, "shear": 0.2
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_view_is_the_image_warped_and_then_predicted(dtype):
     shape, images = (28, 28), plain.digits(70)[0]
-    views = ensemble.view_matrices(shape, VIEWS)
+    views = prediction.view_matrices(shape, VIEWS)
     assert len(views) == 6
     assert views[0] is None
     sizes = [784, 20, 10]
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], dtype), sizes, True)
-    networks = ensemble.member_networks(tensors, views)
-    spread = ensemble.evenly_spread(5, 5)
+    networks = prediction.member_networks(tensors, views)
+    spread = prediction.evenly_spread(5, 5)
     total = network.predict(networks[0], images, 255).astype(float)
     for place, layers in zip(spread, networks[1:], strict=True):
         coefficients = augment.affine_coefficients(
@@ -172,11 +172,11 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
         found = network.predict(layers, images, 255)
         np.testing.assert_allclose(found[:3], odds / odds.sum(axis=1, keepdims=True), atol=2e-5)
         total += found
-    np.testing.assert_allclose(ensemble.mean_probabilities(networks, images, 255), total / 6, atol=1e-6)
+    np.testing.assert_allclose(prediction.mean_probabilities(networks, images, 255), total / 6, atol=1e-6)
 
 
 def test_one_view_is_the_image_itself():
-    assert ensemble.view_matrices((28, 28), VIEWS | {"test_time_augmentation": 1}) == [None]
+    assert prediction.view_matrices((28, 28), VIEWS | {"test_time_augmentation": 1}) == [None]
 
 
 def test_the_mean_is_over_members_as_well_as_views():
@@ -184,14 +184,14 @@ def test_the_mean_is_over_members_as_well_as_views():
     drawn = [network.initialize([784, 10], True, "he", [seed], np.float32) for seed in range(3)]
     members = [network.as_layers(network.tensor_views(vector, [784, 10], True)) for vector in drawn]
     wanted = np.mean([network.predict(layers, images, 255) for layers in members], axis=0, dtype=float)
-    found = ensemble.mean_probabilities(members, images, 255)
+    found = prediction.mean_probabilities(members, images, 255)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
 def test_views_are_spread_evenly(count):
-    points = ensemble.evenly_spread(count, 5)
+    points = prediction.evenly_spread(count, 5)
     assert points.shape == (count, 5)
     assert np.abs(points).max() <= 1
     assert len(np.unique(points.round(9), axis=0)) == count
@@ -206,5 +206,5 @@ def test_the_mean_does_not_depend_on_the_number_of_threads():
     generator = np.random.default_rng(5)
     members = [network.as_layers({"weight_0": generator.normal(size=(49, 7)).astype(np.float32)}) for _ in range(2)]
     images = generator.integers(0, 256, (2500, 49), dtype=np.uint8)
-    one, three = (ensemble.mean_probabilities(members, images, 255, threads) for threads in (1, 3))
+    one, three = (prediction.mean_probabilities(members, images, 255, threads) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)

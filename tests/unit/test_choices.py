@@ -10,10 +10,13 @@ import plain
 import pyarrow as pa
 import pytest
 import submission
-from ann import InputError, metrics, tables
 from folds import stratify
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mnist_numpy.ann import metrics
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.predictions import prediction_writer, write_predictions
+from mnist_numpy.files.validation import Validation
 
 # --- Folds ----------------------------------------------------------------------------------------
 
@@ -58,12 +61,12 @@ def test_a_class_with_fewer_rows_than_folds_is_named():
 # --- Ranking --------------------------------------------------------------------------------------
 
 
-def scored(label: list[int], right: list[bool], confidence: float) -> tables.Validation:
+def scored(label: list[int], right: list[bool], confidence: float) -> Validation:
     predicted = np.array([k if hit else (k + 1) % 3 for k, hit in zip(label, right, strict=True)])
     probabilities = np.full((len(label), 3), (1 - confidence) / 2)
     probabilities[np.arange(len(label)), predicted] = confidence
     fold = np.zeros(len(label), np.int16)
-    return tables.Validation(np.array(label, np.int32), predicted, probabilities, fold, [0, 1, 2])
+    return Validation(np.array(label, np.int32), predicted, probabilities, fold, [0, 1, 2])
 
 
 def test_models_are_ranked_by_accuracy_then_loss_then_name():
@@ -91,7 +94,7 @@ def test_models_are_ranked_by_accuracy_then_loss_then_name():
 
 
 def test_without_folds_the_figures_are_empty():
-    nothing = tables.Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0), [0, 1, 2])
+    nothing = Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0), [0, 1, 2])
     table = compare.rank({"b": nothing, "a": nothing}, {"a": 1, "b": 2})
     assert table.model.tolist() == ["a", "b"]
     assert table.drop(columns=["model", "parameters"]).isna().all(axis=None)
@@ -106,8 +109,8 @@ LABELS = list(range(10))
 def predictions(path: Path, ids: list[int], likely: list[int], confidence: float = 0.7) -> Path:
     probabilities = np.full((len(ids), 10), (1 - confidence) / 9)
     probabilities[np.arange(len(ids)), likely] = confidence
-    with tables.prediction_writer(path, LABELS, pa.array(ids).type) as writer:
-        tables.write_predictions(writer, np.array(ids), probabilities, LABELS)
+    with prediction_writer(path, LABELS, pa.array(ids).type) as writer:
+        write_predictions(writer, np.array(ids), probabilities, LABELS)
     return path
 
 

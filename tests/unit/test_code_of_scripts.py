@@ -12,7 +12,7 @@ from mnist_numpy.planning.definitions import summarize
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 # publish and identify make nothing that others are made from
-OTHERS = ("job.py", "publish.py", "identify.py")
+OTHERS = ("publish.py", "identify.py")
 NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name not in OTHERS)
 REACH = {name: Code(SCRIPTS).reach(name) for name in NAMES}
 FILES = sorted({key.partition(":")[0] for reach in REACH.values() for key in reach.definitions})
@@ -24,13 +24,13 @@ def those_with(definition: str) -> set[str]:
 
 
 def test_a_script_reaches_what_it_runs_and_not_its_neighbours():
-    assert those_with("ann/tables.py:best_model") == {"figures", "report", "submission"}
-    assert those_with("ann/augment.py:Distortion") == {"train", "figures", "evaluate", "predict"}
-    assert those_with("ann/optimizers.py:Adam") == {"train"}
-    assert those_with("ann/plots.py:HEAT") == {"figures", "samples"}
-    assert those_with("ann/network.py:forward") >= {"train", "evaluate", "predict"}
-    assert those_with("job.py:job") == {name.removesuffix(".py") for name in NAMES}
-    assert those_with("ann/ingest.py:read_batches") <= {"normalize"}
+    assert those_with("mnist_numpy/files/comparison.py:best_model") == {"figures", "report", "submission"}
+    assert those_with("mnist_numpy/ann/augment.py:Distortion") == {"train", "figures", "evaluate", "predict"}
+    assert those_with("mnist_numpy/ann/optimizers.py:Adam") == {"train"}
+    assert those_with("mnist_numpy/figures/plots.py:HEAT") == {"figures", "samples"}
+    assert those_with("mnist_numpy/ann/network.py:forward") >= {"train", "evaluate", "predict"}
+    assert those_with("mnist_numpy/harness.py:job") == {name.removesuffix(".py") for name in NAMES}
+    assert those_with("mnist_numpy/files/ingest.py:read_batches") <= {"normalize"}
 
 
 def test_each_script_s_packages():
@@ -51,10 +51,10 @@ def test_every_package_of_others_is_installed_under_the_name_that_is_given():
 def test_a_changed_function_counts_for_the_scripts_that_reach_it_and_for_no_other(tmp_path):
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for file, old, new in [
-        ("ann/tables.py", "def best_model(", "def best_model(*, more=None, "),
-        ("ann/augment.py", "CHUNK = 64", "CHUNK = 65"),
-        ("ann/parquet.py", "def checksum_of(", "def checksum_of(*, more=None, "),
-        ("job.py", "def by_model(", "def by_model(*, more=None, "),
+        ("mnist_numpy/files/comparison.py", "def best_model(", "def best_model(*, more=None, "),
+        ("mnist_numpy/ann/augment.py", "CHUNK = 64", "CHUNK = 65"),
+        ("mnist_numpy/files/parquet.py", "def checksum_of(", "def checksum_of(*, more=None, "),
+        ("mnist_numpy/harness.py", "def by_model(", "def by_model(*, more=None, "),
     ]:
         path = tmp_path / "scripts" / file
         text = path.read_text(encoding="utf-8")

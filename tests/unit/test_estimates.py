@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import train
-from ann import dataset
 from conftest import write_csv
+from mnist_numpy.files import dataset
 from mnist_numpy.planning import estimates
 from mnist_numpy.planning.config import read_settings
 

@@ -1,4 +1,4 @@
-"""ingest.py and wrapping.py: columns by name, every wrapping, and the place of what is wrong."""
+"""ingest.py and compression.py: columns by name, every wrapping, and the place of what is wrong."""
 
 import bz2
 import gzip
@@ -13,10 +13,11 @@ import numpy as np
 import plain
 import pyarrow as pa
 import pytest
-from ann import InputError, ingest, wrapping
-from ann.layout import look
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mnist_numpy.files import compression, ingest
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.layout import look
 
 SMALL = {
     "shape": [2, 2],
@@ -199,6 +200,6 @@ def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(wr
 def test_a_missing_file_is_told(tmp_path):
     with (
         pytest.raises(InputError, match=r"no\.csv: No such file or directory"),
-        wrapping.open_table(tmp_path / "no.csv"),
+        compression.open_table(tmp_path / "no.csv"),
     ):
         pass

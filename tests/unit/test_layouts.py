@@ -23,11 +23,13 @@ import score
 import submission
 import train
 import yaml
-from ann import InputError, dataset, tables
-from ann.layout import look as look_at
 from folds import assign_folds
 from mnist_numpy import inspect_table
-from mnist_numpy.files.atomic import write_json
+from mnist_numpy.files import dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.json_file import write_json
+from mnist_numpy.files.layout import look as look_at
+from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from normalize import normalize
 
 ROWS = 200
@@ -288,8 +290,8 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
         own = None if labels is None else np.array(labels)
         dataset.write_shard(tmp_path / "test.parquet", [(None, own, IMAGES[np.zeros(count, int)])], (28, 28), 255)
         likely = np.eye(2)[np.arange(count) % 2]
-        with tables.prediction_writer(tmp_path / "p.parquet", [1, 2], pa.int64()) as writer:
-            tables.write_predictions(writer, np.arange(count), likely, [1, 2])
+        with prediction_writer(tmp_path / "p.parquet", [1, 2], pa.int64()) as writer:
+            write_predictions(writer, np.arange(count), likely, [1, 2])
         told: list[str] = []
         files = tmp_path / "evaluation.json", [tmp_path / "test.parquet"], [tmp_path / "p.parquet"]
         score.score(*files, tmp_path / "metrics.json", told.append)

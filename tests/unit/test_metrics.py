@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ann import metrics
+from mnist_numpy.ann import metrics
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import plain
 import pytest
-from ann import network
+from mnist_numpy.ann import network
 
 HIDDEN = {"no hidden layer": [], "one": [7], "two": [7, 5], "three": [6, 5, 4]}
 CLASSES = 4

@@ -6,7 +6,7 @@ import numpy as np
 import plain
 import pytest
 import train
-from ann import training
+from mnist_numpy.ann import training
 
 ROWS, ITERATIONS, RESET_EVERY = 1000, 60, 25
 SEED, HIDDEN, CLASSES = 1127825, 256, 10

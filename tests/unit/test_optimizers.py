@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plain
 import pytest
-from ann import network, optimizers, schedules, training
+from mnist_numpy.ann import network, optimizers, schedules, training
 
 STEPS = 300  # past the step at which tiny moments are flushed
 OPTIMIZERS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""dataset.py and tables.py: Parquet files come back as they went, and damage is told."""
+"""dataset.py, folds.py, validation.py and predictions.py: Parquet files come back as they went, and damage is told."""
 
 from pathlib import Path
 
@@ -7,7 +7,11 @@ import plain
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from ann import InputError, dataset, tables
+from mnist_numpy.files import dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import match_folds, read_folds, write_folds
+from mnist_numpy.files.predictions import predicted_labels, prediction_writer, read_predictions, write_predictions
+from mnist_numpy.files.validation import read_validation, write_validation
 
 
 def shard(path: Path, first: int, last: int, step: int = 90, ids: bool = False, labelled: bool = True) -> Path:
@@ -159,12 +163,12 @@ def data(tmp_path: Path) -> dataset.Dataset:
 
 def test_folds_come_back_and_are_matched_to_their_rows(data, tmp_path):
     path, fold = tmp_path / "folds.parquet", np.arange(50) % 3 - 1
-    tables.write_folds(path, data, fold)
-    found = tables.read_folds(path)
+    write_folds(path, data, fold)
+    found = read_folds(path)
     assert (found.shards, found.shard.tolist()) == (["b", "a"], [0] * 30 + [1] * 20)
     assert found.id.tolist() == data.id.tolist()
     assert found.fold.tolist() == fold.tolist()
-    assert tables.match_folds(path, data).tolist() == fold.tolist()
+    assert match_folds(path, data).tolist() == fold.tolist()
     others = [
         data._replace(shards=["a", "b"]),
         data._replace(id=data.id + 1),
@@ -172,14 +176,14 @@ def test_folds_come_back_and_are_matched_to_their_rows(data, tmp_path):
     ]
     for other in others:
         with pytest.raises(InputError, match=r"folds\.parquet: .*its rows are not those of the train shards"):
-            tables.match_folds(path, other)
+            match_folds(path, other)
 
 
 def test_out_of_fold_predictions_come_back(data, tmp_path):
     path, rows = tmp_path / "validation.parquet", np.arange(1, 50, 2)
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), len(rows))
-    tables.write_validation(path, data, np.arange(50) % 4, rows, probabilities)
-    found = tables.read_validation(path)
+    write_validation(path, data, np.arange(50) % 4, rows, probabilities)
+    found = read_validation(path)
     assert np.array_equal(found.label, data.label[rows])
     assert np.array_equal(found.predicted, probabilities.argmax(axis=1))
     assert np.array_equal(found.probabilities, probabilities.astype(np.float32))
@@ -192,8 +196,8 @@ def test_out_of_fold_predictions_come_back(data, tmp_path):
 
 def test_no_predictions_come_back_as_none(data, tmp_path):
     path = tmp_path / "validation.parquet"
-    tables.write_validation(path, data, np.full(50, -1), np.arange(0), np.empty((0, 10)))
-    found = tables.read_validation(path)
+    write_validation(path, data, np.full(50, -1), np.arange(0), np.empty((0, 10)))
+    found = read_validation(path)
     assert (len(found.label), len(found.predicted), found.probabilities.shape) == (0, 0, (0, 10))
 
 
@@ -201,19 +205,19 @@ def test_test_predictions_come_back_over_all_row_groups(tmp_path):
     path = tmp_path / "test.parquet"
     probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 25)
     ids, labels = np.arange(25) * 7, ["ka", "kha", "7", ""]
-    with tables.prediction_writer(path, labels, pa.int64()) as writer:
+    with prediction_writer(path, labels, pa.int64()) as writer:
         for part in (slice(0, 20), slice(20, 25)):
-            tables.write_predictions(writer, ids[part], probabilities[part], labels)
-    found_ids, found = tables.read_predictions(path)
+            write_predictions(writer, ids[part], probabilities[part], labels)
+    found_ids, found = read_predictions(path)
     assert np.array_equal(found_ids, ids)
     assert np.array_equal(found, probabilities.astype(np.float32))
     assert pq.read_table(path)["label"].to_pylist() == [labels[number] for number in probabilities.argmax(axis=1)]
-    assert tables.predicted_labels(path) == labels
+    assert predicted_labels(path) == labels
 
 
 def test_a_table_without_a_column_is_told(tmp_path):
     pq.write_table(pa.table({"id": [1], "label": [2]}), tmp_path / "x.parquet")
-    for read, missing in ((tables.read_folds, "fold"), (tables.read_validation, "fold"),
-                          (tables.read_predictions, "probabilities")):  # fmt: skip
+    for read, missing in ((read_folds, "fold"), (read_validation, "fold"),
+                          (read_predictions, "probabilities")):  # fmt: skip
         with pytest.raises(InputError, match=rf"x\.parquet: .*it has no column {missing}"):
             read(tmp_path / "x.parquet")

@@ -4,8 +4,8 @@ import base64
 import io
 
 import numpy as np
-from ann import pictures
 from matplotlib.image import imread
+from mnist_numpy.figures import pictures
 
 
 def test_a_png_holds_the_very_pixels():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plain
 import pytest
-from ann import plots
+from mnist_numpy.figures import plots
 
 
 def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():

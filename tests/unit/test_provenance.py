@@ -11,7 +11,11 @@ import numpy as np
 import plain
 import pytest
 import train
-from ann import InputError, dataset, provenance, state, tables, wording
+from mnist_numpy.ann import provenance
+from mnist_numpy.figures import wording
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import write_folds
 
 OPTIONS = {"hidden": [8], "batch_size": 32, "dropout": 0.1, "ema_decay": 0.9,
            "augment": {"rotate": 9, "elastic": {"alpha": 20}}}  # fmt: skip
@@ -23,7 +27,7 @@ def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
     folder.mkdir(exist_ok=True)
     images, labels = plain.digits(101)
     dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255)
-    tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
+    write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
     previous, options = None, plain.model_options(**(OPTIONS | changes))
     for epoch, threads in checkpoints:
         output = folder / f"epoch-{epoch:04d}.npz", folder / f"epoch-{epoch:04d}.csv"
@@ -36,7 +40,7 @@ def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
 
 
 def record(path: Path) -> list[dict]:
-    return state.read_state(path).about["trained"]
+    return checkpoints.read_state(path).about["trained"]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -54,27 +58,27 @@ def test_a_block_of_other_threads_is_told_and_the_network_is_the_same_to_roundin
         {"epochs": [1, 2], **provenance.circumstances(1)},
         {"epochs": [3, 4], **provenance.circumstances(2)},
     ]
-    vectors = [state.read_state(path).vectors["parameters"] for path in (one, both)]
+    vectors = [checkpoints.read_state(path).vectors["parameters"] for path in (one, both)]
     np.testing.assert_allclose(*vectors, rtol=0, atol=2e-4)  # see test_training.py
 
 
 def test_weights_say_what_trained_them_and_not_what_exported_them(tmp_path):
     path = trained(tmp_path, (2, 1), (4, 2))
-    elsewhere = state.read_state(path)
+    elsewhere = checkpoints.read_state(path)
     elsewhere.about["trained"] = [{"epochs": [1, 4], **HERE}]
-    state.write_state(path, elsewhere)
+    checkpoints.write_state(path, elsewhere)
     options = {"model": plain.model_options(**OPTIONS), "labels": "auto"}
     export.export(path, [path.with_name("train.parquet")], tmp_path / "weights.npz", options)
-    _, about = state.read_weights(tmp_path / "weights.npz")
+    _, about = checkpoints.read_weights(tmp_path / "weights.npz")
     assert about["trained"] == [{"epochs": [1, 4], **HERE}]
     assert about.keys() == {*options, "shape", "pixel_max", "classes", "sizes", "epochs", "trained"}
 
 
 def test_a_state_of_other_options_is_refused_and_one_of_other_circumstances_is_not(tmp_path):
     path = trained(tmp_path, (2, 1))
-    elsewhere = state.read_state(path)
+    elsewhere = checkpoints.read_state(path)
     elsewhere.about["trained"] = [{"epochs": [1, 2], **HERE}]
-    state.write_state(path, elsewhere)
+    checkpoints.write_state(path, elsewhere)
     with pytest.raises(InputError, match=r"epoch-0002\.npz: trained with other options; delete it and run again"):
         trained(tmp_path, (2, 1), (4, 1), label_smoothing=0.1)
     with pytest.raises(InputError, match="trained with other options"):
@@ -92,7 +96,11 @@ def test_the_versions_and_the_kernel_are_those_of_this_process():
         return
     kernels = set()
     for kernel in ("Nehalem", "Haswell"):  # OpenBLAS takes another one where it is told to
-        command = [sys.executable, "-c", "from ann import provenance; print(provenance.circumstances(1)['blas'])"]
+        command = [
+            sys.executable,
+            "-c",
+            "from mnist_numpy.ann import provenance; print(provenance.circumstances(1)['blas'])",
+        ]
         environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": str(plain.ROOT / "workflow" / "scripts")}
         kernels.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip())
     version = found["blas"].split()[1]

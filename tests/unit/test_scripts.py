@@ -5,15 +5,19 @@ from pathlib import Path
 
 import evaluate
 import export
-import job
 import numpy as np
 import plain
 import pytest
 import quality
 import train
-from ann import InputError, dataset, ensemble, network, state, tables, training
 from folds import stratify
+from mnist_numpy import harness
+from mnist_numpy.ann import network, prediction, training
+from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import write_folds
+from mnist_numpy.files.validation import read_validation
 
 # --- From training to figures ---------------------------------------------------------------------
 
@@ -28,14 +32,16 @@ def shard(tmp_path: Path) -> Path:
 def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
-    state.write_weights(path, tensors, {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []})
+    checkpoints.write_weights(
+        path, tensors, {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []}
+    )
     return network.as_layers(tensors)
 
 
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
     images, labels = plain.digits(120)
     fold = stratify(labels, 3, 0)
-    tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
+    write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
     options = {
@@ -44,12 +50,12 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
     }
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
-    found = tables.read_validation(outputs[0])
-    views = ensemble.view_matrices((28, 28), options["predict"])
+    found = read_validation(outputs[0])
+    views = prediction.view_matrices((28, 28), options["predict"])
     for i in range(0, 120, 7):
         tensors = {"weight_0": members[fold[i]][0].weight, "bias_0": members[fold[i]][0].bias,
                    "weight_1": members[fold[i]][1].weight, "bias_1": members[fold[i]][1].bias}  # fmt: skip
-        wanted = ensemble.mean_probabilities(ensemble.member_networks(tensors, views), images[i : i + 1], 255)
+        wanted = prediction.mean_probabilities(prediction.member_networks(tensors, views), images[i : i + 1], 255)
         np.testing.assert_allclose(found.probabilities[i], wanted[0], atol=1e-6)
     content = json.loads(outputs[1].read_text())
     assert content["validation"]["accuracy"] == pytest.approx(np.mean(found.predicted == labels))
@@ -61,7 +67,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
 
 
 def test_without_folds_nothing_is_validated(shard, tmp_path):
-    tables.write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
+    write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
     member(tmp_path / "0.npz", 0)
     options = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
@@ -69,7 +75,7 @@ def test_without_folds_nothing_is_validated(shard, tmp_path):
     content = json.loads(outputs[1].read_text())
     assert content["validation"] is None
     assert content["train"]["rows"] == 120
-    assert len(tables.read_validation(outputs[0]).label) == 0
+    assert len(read_validation(outputs[0]).label) == 0
 
 
 def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float]]:
@@ -119,13 +125,22 @@ def test_progress_lines_align_and_tell_hours():
     assert train.progress_line(row, checkpoint, 7205) == wanted
 
 
+def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shard, tmp_path):
+    folds, output = tmp_path / "folds.parquet", (tmp_path / "state.npz", tmp_path / "history.csv")
+    write_folds(folds, dataset.read_shards([shard]), np.full(120, -1))
+    options = plain.model_options(hidden=[8], batch_size=32, learning_rate=1e30, optimizer={"name": "sgd"})
+    with pytest.raises(InputError, match=r"training diverged in epoch 1: .*lower learning_rate"):
+        train.train([shard], folds, None, output, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
+    assert not any(path.exists() for path in output)
+
+
 def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
     for ema_decay in (0.0, 0.9):
         trainer, _, _ = trained(ema_decay=ema_decay)
-        state.write_state(tmp_path / "state.npz", trainer.state())
+        checkpoints.write_state(tmp_path / "state.npz", trainer.state())
         options = {"model": trainer.options, "labels": "auto"}
         export.export(tmp_path / "state.npz", [shard], tmp_path / "weights.npz", options)
-        tensors, about = state.read_weights(tmp_path / "weights.npz")
+        tensors, about = checkpoints.read_weights(tmp_path / "weights.npz")
         wanted = trainer.state().vectors["ema" if ema_decay else "parameters"]
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
@@ -177,12 +192,12 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), job.reporting("folds", tmp_path / "log"):
+    with pytest.raises(SystemExit), harness.reporting("folds", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), job.reporting("folds", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), harness.reporting("folds", tmp_path / "log"):
         raise ZeroDivisionError

@@ -11,7 +11,9 @@ from conftest import BIN
 from mnist_numpy.planning.code import Code
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name not in ("job.py", "identify.py"))
+NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name != "identify.py")
+# the function of a script, where it is not of the script's name
+OWN = {"folds.py": "folds.py:assign_folds", "publish.py": "mnist_numpy/planning/view.py:publish"}
 # Python imports this by itself as it starts; a job's script is a copy, such as .snakemake/scripts/tmpx1y2.train.py
 TRACER = """
 import atexit, json, os, sys, tempfile, threading
@@ -76,17 +78,24 @@ def ran(traces: Path) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("script", NAMES)
 def test_every_function_that_ran_is_reached(script, traces):
-    stem = script.removesuffix(".py")
-    others = {"publish.py": "mnist_numpy/planning/view.py:publish", "folds.py": "folds.py:assign_folds"}
-    own = {others.get(script, f"{script}:{stem}")}
-    assert {*own, "job.py:job", "job.py:reporting"} <= ran(traces)[script], "it was not traced"
+    own = OWN.get(script, f"{script}:{script.removesuffix('.py')}")
+    assert {own, "mnist_numpy/harness.py:job", "mnist_numpy/harness.py:reporting"} <= ran(traces)[script], (
+        "it was not traced"
+    )
     assert ran(traces)[script] - Code(SCRIPTS).reach(script).definitions.keys() == set()
 
 
 def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(traces):
-    deep = {"ann/training.py:Trainer", "ann/augment.py:Distortion", "ann/optimizers.py:Adam", "ann/vectors.py:cut"}
+    deep = {
+        "mnist_numpy/ann/training.py:Trainer",
+        "mnist_numpy/ann/augment.py:Distortion",
+        "mnist_numpy/ann/optimizers.py:Adam",
+        "mnist_numpy/ann/vectors.py:cut",
+    }
     assert deep <= ran(traces)["train.py"]
-    assert {"ann/plots.py:_tiles", "ann/tables.py:best_model"} <= ran(traces)["figures.py"]
+    assert {"mnist_numpy/figures/plots.py:_tiles", "mnist_numpy/files/comparison.py:best_model"} <= ran(traces)[
+        "figures.py"
+    ]
 
 
 def test_every_template_that_was_filled_is_counted(traces):

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from ann.straighten import straighten
 from conftest import ROOT, SMALL_CONFIG
+from mnist_numpy.ann.preprocess import straighten
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
@@ -30,8 +30,8 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
     [code] = [text for language, text in BLOCKS if language == "python" and "np.load" in text]
     monkeypatch.chdir(undisturbed.path)
     shard = pq.read_table("results/data/train/train.parquet")
-    images = np.stack(shard["image"].to_pylist()).reshape(-1, 784).astype(np.uint8)
-    names = {"image": straighten(images, (28, 28), SMALL_CONFIG["models"]["mlp"]["preprocess"]).reshape(-1, 28, 28)}
+    images = np.array(shard["image"].to_pylist(), np.uint8).reshape(-1, 784)
+    names = {"image": straighten(images, (28, 28), SMALL_CONFIG["models"]["mlp"]["preprocess"])}
     exec(code, names)
     validation = pq.read_table("results/models/mlp/validation.parquet").to_pandas()
     mine = (validation.fold == 0).to_numpy()

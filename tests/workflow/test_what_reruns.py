@@ -39,7 +39,7 @@ DRAWN = {"samples", "figures", "report"}
 SCRIPTS = "workflow/scripts"
 EDITED = [
     *(("config", "config.yaml"), ("data", "train-1.csv"), ("workflow/rules", "data.smk")),
-    *((SCRIPTS, "train.py"), (f"{SCRIPTS}/ann", "augment.py"), ("workflow/report", "page.css")),
+    *((SCRIPTS, "train.py"), (f"{SCRIPTS}/mnist_numpy/ann", "augment.py"), ("workflow/report", "page.css")),
 ]
 REORDERED = "models: {" + ", ".join(f"{m}: {json.dumps(FINISHED['models'][m])}" for m in ("sgd", "adam", "norm_rms"))
 SPELLED_OUT = {"dropout": 0, "ema_decay": 0, "weight_decay": 0, "learning_rate": 0.001, "optimizer": {"beta_1": 0.9}}
@@ -73,10 +73,10 @@ CASES = {
     "4.0 epochs for 4": (model("adam", epochs=4.0), NOTHING),
     "threads": (model("adam", threads=2), NOTHING),
     "a touch of every input, script and rule": (touch("data/*", "workflow/**/*", "Snakefile", "profiles/*/*"), NOTHING),
-    "a docstring": (edit(f"{SCRIPTS}/ann/network.py", '"""The network', '"""A network'), NOTHING),
-    "a comment in a module": (append(f"{SCRIPTS}/job.py", "\n# a comment\n"), NOTHING),
+    "a docstring": (edit(f"{SCRIPTS}/mnist_numpy/ann/network.py", '"""The network', '"""A network'), NOTHING),
+    "a comment in a module": (append(f"{SCRIPTS}/mnist_numpy/harness.py", "\n# a comment\n"), NOTHING),
     "a line break in a module": (
-        edit(f"{SCRIPTS}/ann/augment.py", "Sequence[int], options", "Sequence[int],\n options"),
+        edit(f"{SCRIPTS}/mnist_numpy/ann/augment.py", "Sequence[int], options", "Sequence[int],\n options"),
         NOTHING,
     ),
     "a comment in a template": (append("workflow/report/report.html.j2", "{# a comment #}\n"), NOTHING),
@@ -130,23 +130,23 @@ CASES = {
         ALL_RETRAINED | {"folds", "samples"},
     ),
     # --- code
-    "a line of augment.py": (edit(f"{SCRIPTS}/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
-    "a line of a figure": (edit(f"{SCRIPTS}/ann/plots.py", "lw=0.9", "lw=0.7"), {"figures", "report"}),
-    "a colour of all figures": (edit(f"{SCRIPTS}/ann/plots.py", "#5c6570", "#5c6571"), DRAWN),
+    "a line of augment.py": (edit(f"{SCRIPTS}/mnist_numpy/ann/augment.py", "CHUNK = 64", "CHUNK = 32"), ALL_RETRAINED),
+    "a line of a figure": (edit(f"{SCRIPTS}/mnist_numpy/figures/plots.py", "lw=0.9", "lw=0.7"), {"figures", "report"}),
+    "a colour of all figures": (edit(f"{SCRIPTS}/mnist_numpy/figures/plots.py", "#5c6570", "#5c6571"), DRAWN),
     "the choice of the best": (
-        edit(f"{SCRIPTS}/ann/tables.py", "def best_model(", "def best_model(*, more=None, "),
+        edit(f"{SCRIPTS}/mnist_numpy/files/comparison.py", "def best_model(", "def best_model(*, more=None, "),
         {"figures", "submission", "report"},
     ),
     "the interval of an accuracy": (
-        edit(f"{SCRIPTS}/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
+        edit(f"{SCRIPTS}/mnist_numpy/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
         {f"{rule} {name}" for name in CHECKPOINTS for rule in ("evaluate", "score")} | ENDS,
     ),
     "how views are spread": (
-        edit(f"{SCRIPTS}/ann/ensemble.py", "def view_matrices(", "def view_matrices(*, more=None, "),
+        edit(f"{SCRIPTS}/mnist_numpy/ann/prediction.py", "def view_matrices(", "def view_matrices(*, more=None, "),
         rescored(*CHECKPOINTS),
     ),
     "a function that nothing calls": (
-        append(f"{SCRIPTS}/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
+        append(f"{SCRIPTS}/mnist_numpy/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
         NOTHING,
     ),
     "the wording of a refusal": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),

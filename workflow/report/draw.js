@@ -48,7 +48,7 @@ function classify(layers, pixels) {
   return exponentials.map((value) => value / sum);
 }
 
-// Return an image sheared and stretched about its centre of mass, as ann/straighten.py does it.
+// Return an image sheared and stretched about its centre of mass, as ann/preprocess.py does it.
 function straighten(image, about) {
   const { deskew, ink_spread: inkSpread } = about.preprocess;
   if (!deskew && inkSpread === null) return image;

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ann import InputError, metrics, state, tables
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import metrics
+from mnist_numpy.files.checkpoints import read_weights
+from mnist_numpy.files.csv_file import write_csv
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.validation import Validation, read_validation
+from mnist_numpy.harness import job
 
 
 def compare(
@@ -27,9 +30,9 @@ def compare(
     comparison
         The CSV file to write.
     """
-    scores = {model: tables.read_validation(path) for model, path in validations.items()}
+    scores = {model: read_validation(path) for model, path in validations.items()}
     parameters = {
-        model: sum(tensor.size for tensor in state.read_weights(path)[0].values()) for model, path in weights.items()
+        model: sum(tensor.size for tensor in read_weights(path)[0].values()) for model, path in weights.items()
     }
     first = next(iter(scores.values()))
     if any(not np.array_equal(score.label, first.label) for score in scores.values()):
@@ -39,11 +42,10 @@ def compare(
         mean = np.mean([scores[model].probabilities for model in mean_of], axis=0)
         scores[name] = first._replace(predicted=mean.argmax(axis=1), probabilities=mean)
         parameters[name] = sum(parameters[model] for model in mean_of)
-    with replacing(comparison) as part:
-        rank(scores, parameters).to_csv(part, index=False)
+    write_csv(comparison, rank(scores, parameters))
 
 
-def rank(scores: Mapping[str, tables.Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
+def rank(scores: Mapping[str, Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
     """Return one row a model, best first; figures are empty where nothing was held out."""
     correct = {model: score.predicted == score.label for model, score in scores.items()}
     rows = []

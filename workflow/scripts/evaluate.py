@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, ensemble, metrics, network, state, tables
-from ann.straighten import straighten_for_each
-from job import job
-from mnist_numpy.files.atomic import replacing, write_json
+from mnist_numpy.ann import metrics, network, prediction
+from mnist_numpy.ann.preprocess import straighten_for_each
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.folds import match_folds
+from mnist_numpy.files.json_file import write_json
+from mnist_numpy.files.validation import write_validation
+from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
 
@@ -41,20 +44,20 @@ def evaluate(
     """
     data = dataset.read_shards(shards, options["labels"])
     assert data.label is not None
-    fold = tables.match_folds(folds, data)
+    fold = match_folds(folds, data)
     out_of_fold = np.zeros((len(fold), len(data.labels)))
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
-    views = ensemble.view_matrices(data.shape, options["predict"])
-    members = [state.read_weights(path) for path in weights]
+    views = prediction.view_matrices(data.shape, options["predict"])
+    members = [checkpoints.read_weights(path) for path in weights]
     seen = straighten_for_each([about["model"] for _, about in members], data.images, data.shape)
     for number, (tensors, _) in enumerate(members):
         mine, held_out = fold != number, fold == number
-        plain = ensemble.mean_probabilities([network.as_layers(tensors)], seen[number][mine], data.pixel_max, threads)
+        plain = prediction.mean_probabilities([network.as_layers(tensors)], seen[number][mine], data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))
         if held_out.any():
-            networks = ensemble.member_networks(tensors, views)
+            networks = prediction.member_networks(tensors, views)
             images = seen[number][held_out]
-            out_of_fold[held_out] = ensemble.mean_probabilities(networks, images, data.pixel_max, threads)
+            out_of_fold[held_out] = prediction.mean_probabilities(networks, images, data.pixel_max, threads)
     rows = np.flatnonzero(fold >= 0)
     probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
     content = {
@@ -65,8 +68,7 @@ def evaluate(
     judged = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
     if nothing := metrics.lesson(judged[0].argmax(axis=1), judged[1], data.labels):
         say(f"{nothing}; lower learning_rate, or weight_decay and dropout, or train for more epochs")
-    with replacing(validation) as part:
-        tables.write_validation(part, data, fold, rows, out_of_fold[rows])
+    write_validation(validation, data, fold, rows, out_of_fold[rows])
     write_json(report, content)
 
 

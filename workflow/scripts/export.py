@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ann import dataset, network, state
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import network
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.harness import job
 
 
 def export(last_state: Path, shards: Sequence[Path], weights: Path, options: dict[str, Any]) -> None:
@@ -23,15 +23,14 @@ def export(last_state: Path, shards: Sequence[Path], weights: Path, options: dic
     options
         `model` (its section of the config) and `labels`.
     """
-    trained = state.read_state(last_state)
+    trained = checkpoints.read_state(last_state)
     vector = trained.vectors.get("ema", trained.vectors["parameters"])
     sizes, output_bias = trained.about["sizes"], options["model"]["output_bias"]
     shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
     labels = dataset.find_labels(shards, options["labels"])
     of_data = {"labels": labels, "classes": len(labels), "shape": list(shape), "pixel_max": pixel_max}
     about = {**options, **of_data, "sizes": sizes, "epochs": trained.epoch, "trained": trained.about["trained"]}
-    with replacing(weights) as part:
-        state.write_weights(part, network.tensor_views(vector, sizes, output_bias), about)
+    checkpoints.write_weights(weights, network.tensor_views(vector, sizes, output_bias), about)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from ann import augment, dataset, metrics, pictures, plots, state, tables
-from ann.straighten import straighten
-from job import by_model, job
 from matplotlib.figure import Figure
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import augment, metrics
+from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.figures import pictures, plots
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.comparison import best_model, read_comparison
+from mnist_numpy.files.history import read_history
+from mnist_numpy.files.json_file import read_json
+from mnist_numpy.files.validation import Validation, match_validation
+from mnist_numpy.harness import by_model, job
 
 SIDE = 64  # pixels: larger images are shown smaller
 MISTAKES = 25
@@ -41,11 +46,11 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     outputs
         By figure, the SVG file to write.
     """
-    table = tables.read_comparison(comparison)
-    best = tables.best_model(table, models)
-    tensors, about = state.read_weights(models[best].weights)
+    table = read_comparison(comparison)
+    best = best_model(table, models)
+    tensors, about = checkpoints.read_weights(models[best].weights)
     data = dataset.read_shards(shards, about["labels"])
-    validation = tables.match_validation(models[best].validation, data)
+    validation = match_validation(models[best].validation, data)
     rows = len(data.id)
     trained_on = rows - int(np.sum(validation.fold == 0))
     ranked = [model for model in table.model if model in models]
@@ -59,14 +64,13 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
         "comparison": comparison_figure(table, len(validation.label)),
     }
     for name, figure in drawn.items():
-        with replacing(outputs[name]) as part:
-            plots.save(figure, part)
+        plots.save(figure, outputs[name])
 
 
 def learning_figure(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
     """Show the learning curves of as many models, best first, as there are colours to tell them apart."""
     shown = list(histories)[: len(plots.PALETTE)]
-    curves = {model: [tables.read_history(path) for path in histories[model]] for model in shown}
+    curves = {model: [read_history(path) for path in histories[model]] for model in shown}
     whose = f" of the best {len(shown)} of {len(histories)} models" if len(histories) > len(shown) else ""
     members = sum(len(members) for members in curves.values())
     return plots.learning_curves(
@@ -106,14 +110,14 @@ def weights_figure(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Fig
 
 def confusion_figure(scores: Path, model: str) -> Figure:
     """Show a model's confusion matrix, out of fold where there are folds."""
-    content = tables.read_json(scores, ["labels", "train", "validation"])
+    content = read_json(scores, ["labels", "train", "validation"])
     score = content["validation"] or content["train"]
     where = "out of fold" if content["validation"] else "on the rows trained on"
     title = f"What is taken for what\n{model}, {where}, {score['rows']:,} rows"
     return plots.confusion(np.array(score["confusion"]), content["labels"], title)
 
 
-def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model: str) -> Figure:
+def mistakes_figure(data: dataset.Dataset, validation: Validation, model: str) -> Figure:
     """Show the images that a model was surest about, and wrong."""
     rows = len(validation.label)
     title = f"The surest mistakes\n{model}, out of fold, {rows:,} rows"
@@ -135,7 +139,7 @@ def mistakes_figure(data: dataset.Dataset, validation: tables.Validation, model:
     return plots.image_grid(images, captions, title, data.pixel_max)
 
 
-def reliability_figure(validation: tables.Validation, model: str) -> Figure:
+def reliability_figure(validation: Validation, model: str) -> Figure:
     """Show whether a model is as often right as it is sure."""
     rows = len(validation.label)
     title = f"As often right as it is sure?\n{model}, out of fold, {rows:,} rows"

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import InputError, dataset, tables
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files import dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import write_folds
+from mnist_numpy.harness import job
 
 
 def assign_folds(shards: Sequence[Path], folds: Path, count: int, seed: int, labels: Any = "auto") -> None:
@@ -35,8 +36,7 @@ def assign_folds(shards: Sequence[Path], folds: Path, count: int, seed: int, lab
     assert rows.label is not None
     if len(rows.labels) < 2:
         raise InputError(f"every training row has the label {rows.labels[0]}; set data.label to another column")
-    with replacing(folds) as part:
-        tables.write_folds(part, rows, stratify(rows.label, count, seed, rows.labels))
+    write_folds(folds, rows, stratify(rows.label, count, seed, rows.labels))
 
 
 def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | None = None) -> np.ndarray:

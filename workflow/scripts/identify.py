@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.atomic import write_text
+from mnist_numpy.harness import job
 from mnist_numpy.planning.memory import checksum
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(snakemake, "identify"), replacing(Path(snakemake.output[0])) as part:
-        part.write_text(checksum(Path(snakemake.input.table)), encoding="utf-8")
+    with job(snakemake, "identify"):
+        write_text(Path(snakemake.output[0]), checksum(Path(snakemake.input.table)))

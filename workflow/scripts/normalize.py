@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ann import InputError, dataset, ingest
-from ann.layout import Layout, look
-from ann.refusal import shown
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files import dataset, ingest
+from mnist_numpy.files.errors import InputError, format_names
+from mnist_numpy.files.layout import Layout, look
+from mnist_numpy.harness import job
 from mnist_numpy.planning.memory import checksum
 
 SHA256 = re.compile("[0-9a-f]{64}")  # in a bucket it is the bucket's own checksum
@@ -51,7 +50,7 @@ def normalize(
         Where the table is not as it must be, or has changed since the run was planned.
     """
     planned = planned or {}
-    before = [stat_of(path) for path in planned]
+    before = {path: stat_of(path) for path in planned}
     for path, value in planned.items():
         if SHA256.fullmatch(value) and path.is_file() and checksum(path) != value:
             raise changed_table(path)
@@ -62,12 +61,8 @@ def normalize(
     batches = ingest.read_batches(table, layout)
     if label_file is not None:
         batches = with_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
-    grouped = ingest.grouped(batches, len(layout.pixels))
-    with replacing(shard) as part:
-        rows, labels = dataset.write_shard(part, grouped, layout.shape, layout.pixel_max, layout.found)
-        for path, state in zip(planned, before, strict=True):
-            if stat_of(path) != state:
-                raise changed_table(path)
+    grouped = unchanged(ingest.grouped(batches, len(layout.pixels)), before)
+    rows, labels = dataset.write_shard(shard, grouped, layout.shape, layout.pixel_max, layout.found)
     say(f"{table}: {sentence(rows, layout, labels, label_file)}")
 
 
@@ -86,11 +81,20 @@ def with_labels(
         raise InputError(f"{label_file}: {len(labels):,} labels for {least}{rows:,} images of {table}; pair the files")
 
 
+def unchanged(batches: Iterator[ingest.Batch], before: Mapping[Path, tuple[int, ...] | None]) -> Iterator[ingest.Batch]:
+    """Yield batches; after the last one, refuse files whose stat is not what it was before the first."""
+    yield from batches
+    for path, stat in before.items():
+        if stat_of(path) != stat:
+            raise changed_table(path)
+
+
 def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | None = None) -> str:
     """Say in one line what a table was found to be."""
     height, width = layout.shape
     found = layout.found if label_file is None else layout.found.replace("no label", f"labels in {label_file}")
-    ends = f" ({len(labels)} classes: {shown([str(labels[0])])} to {shown([str(labels[-1])])})" if labels[1:] else ""
+    first, last = (format_names([str(label)]) for label in (labels[0], labels[-1])) if labels else ("", "")
+    ends = f" ({len(labels)} classes: {first} to {last})" if labels[1:] else ""
     return f"{rows:,} rows of {height} x {width} pixels; {found}{ends}"
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import InputError, dataset, ensemble, state, tables
-from ann.straighten import straighten_for_each
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import prediction
+from mnist_numpy.ann.preprocess import straighten_for_each
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.predictions import prediction_writer, write_predictions
+from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
 
@@ -30,9 +32,9 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     """
     opened = dataset.open_shard(shard)
     shape, pixel_max = dataset.image_form(opened)
-    views = ensemble.view_matrices(shape, options["predict"])
-    members = [state.read_weights(path) for path in weights]
-    networks = [ensemble.member_networks(tensors, views) for tensors, _ in members]
+    views = prediction.view_matrices(shape, options["predict"])
+    members = [checkpoints.read_weights(path) for path in weights]
+    networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
     models = [about["model"] for _, about in members]
     about = members[0][1]
     if list(shape) != about["shape"]:
@@ -40,17 +42,14 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
         raise InputError(
             f"{shard}: images of {given} pixels, and the network knows those of {trained}; name tables of one kind"
         )
-    with (
-        replacing(predictions) as part,
-        tables.prediction_writer(part, about["labels"], opened.schema_arrow.field("id").type) as writer,
-    ):
+    with prediction_writer(predictions, about["labels"], opened.schema_arrow.field("id").type) as writer:
         for ids, images, _ in dataset.iterate_images(shard):
             seen = straighten_for_each(models, images, shape)
             probabilities = np.zeros((len(ids), len(about["labels"])))
             for member, its_images in zip(networks, seen, strict=True):
-                probabilities += ensemble.mean_probabilities(member, its_images, pixel_max, threads)
+                probabilities += prediction.mean_probabilities(member, its_images, pixel_max, threads)
             probabilities /= len(networks)
-            tables.write_predictions(writer, ids, probabilities, about["labels"])
+            write_predictions(writer, ids, probabilities, about["labels"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from job import job
+from mnist_numpy.harness import job
 from mnist_numpy.planning import view
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import InputError, dataset
-from job import job
-from mnist_numpy.files.atomic import write_json
+from mnist_numpy.files import dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.json_file import write_json
+from mnist_numpy.harness import job
 
 
 def quality(train: Sequence[Path], test: Sequence[Path], report: Path, labels: Any = "auto") -> None:

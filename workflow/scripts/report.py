@@ -7,19 +7,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-import job as job_module
 import numpy as np
 import pandas as pd
 import yaml
-from ann import InputError, dataset, metrics, pictures, state, tables, wording
-from job import by_model, job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import metrics
+from mnist_numpy.figures import pictures, wording
+from mnist_numpy.files import dataset
+from mnist_numpy.files.atomic import write_text
+from mnist_numpy.files.checkpoints import read_weights
+from mnist_numpy.files.comparison import best_model, read_comparison
+from mnist_numpy.files.csv_file import read_csv
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.history import read_history
+from mnist_numpy.files.json_file import read_json
+from mnist_numpy.files.predictions import read_predictions
+from mnist_numpy.files.validation import Validation, match_validation
+from mnist_numpy.harness import by_model, job
+from mnist_numpy.planning.software import PAGE
 
-# beside the scripts' folder; this very file is run from a copy elsewhere
-TEMPLATES = Path(job_module.__file__).parents[1] / "report"
 LARGEST_PAGE = 6_000_000  # bytes
 LARGEST_NETWORK = 2_000_000  # weights that fit the page
-SIDE = 56  # pixels: larger images are shown smaller
 WORST = 24  # mistakes, and least certain test images
 IMAGES_A_CELL = 24  # of the confusion matrix
 IMAGES_IN_CELLS = 1000  # in all
@@ -58,18 +65,18 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     config
         The config that counted.
     """
-    ranked = tables.read_comparison(inputs.comparison)
-    best = tables.best_model(ranked, inputs.metrics)
-    scores = {model: tables.read_json(path, ["train", "validation", "test"]) for model, path in inputs.metrics.items()}
-    tensors, about = state.read_weights(inputs.weights[best][0])
+    ranked = read_comparison(inputs.comparison)
+    best = best_model(ranked, inputs.metrics)
+    scores = {model: read_json(path, ["train", "validation", "test"]) for model, path in inputs.metrics.items()}
+    tensors, about = read_weights(inputs.weights[best][0])
     trained = {
-        model: [state.read_weights(path)[1]["trained"] for path in inputs.weights[model]] for model in config["models"]
+        model: [read_weights(path)[1]["trained"] for path in inputs.weights[model]] for model in config["models"]
     }
     data = dataset.read_shards(inputs.train, about["labels"])
-    validation = tables.match_validation(inputs.validations[best], data)
+    validation = match_validation(inputs.validations[best], data)
     submission = None
     if inputs.submission is not None:
-        submission = tables.read_csv(inputs.submission, [], dtype=str, keep_default_na=False)
+        submission = read_csv(inputs.submission, [], dtype=str, keep_default_na=False)
     answers = None if submission is None else submission.iloc[:, 1].tolist()
     chosen = config["submission"]["from"] if config["submission"]["from"] != "best" else [best]
     comparison = ranked.astype(object).where(ranked.notna(), None).to_dict("records")
@@ -79,7 +86,7 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     taken = ROOM + sum(map(len, figures.values())) + len(network["weights"] if network else "")
     cells = within(cell_pictures(data, validation), LARGEST_PAGE - taken)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -96,7 +103,7 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         config_text=yaml.safe_dump(config, allow_unicode=True, default_flow_style=None, width=90),
         costs={model: training_cost(paths) for model, paths in inputs.histories.items()},
         figures=figures,
-        quality=tables.read_json(inputs.quality, ["train", "test"]),
+        quality=read_json(inputs.quality, ["train", "test"]),
         score=scores[best]["validation"] or scores[best]["train"],
         train_score=scores[best]["train"],
         held_out=scores[best]["validation"] is not None,
@@ -116,13 +123,12 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         raise InputError(
             f"{page}: {len(text.encode()):,} bytes, more than a page may have; train fewer or smaller models"
         )
-    with replacing(page) as part:
-        part.write_text(text, encoding="utf-8")
+    write_text(page, text)
 
 
 def training_cost(histories: Sequence[Path]) -> dict[str, float]:
     """Return what training a model's members took, from their histories."""
-    members = [tables.read_history(path) for path in histories]
+    members = [read_history(path) for path in histories]
     rows = pd.concat(members)
     return {
         "members": len(members),
@@ -156,16 +162,7 @@ def embedded_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> t
     }, ""
 
 
-def image_urls(images: np.ndarray, shape: tuple[int, int], pixel_max: int) -> list[str]:
-    """Return images as PNG in data addresses, full ink white."""
-    if not len(images):
-        return []
-    small = pictures.shrink(images.reshape(-1, *shape), SIDE)
-    bright = np.minimum(small.astype(np.uint16) * 255 // pixel_max, 255).astype(np.uint8)
-    return [pictures.data_url(pictures.png(image), "image/png") for image in bright]
-
-
-def described(data: dataset.Dataset, validation: tables.Validation, rows: np.ndarray) -> list[dict[str, Any]]:
+def described(data: dataset.Dataset, validation: Validation, rows: np.ndarray) -> list[dict[str, Any]]:
     """Return training images with what was said of them, what they are, and where they stand."""
     return [
         {
@@ -176,16 +173,16 @@ def described(data: dataset.Dataset, validation: tables.Validation, rows: np.nda
             "id": plain(data.id[row]),
             "shard": data.shards[data.shard[row]],
         }
-        for row, url in zip(rows, image_urls(data.images[rows], data.shape, data.pixel_max), strict=True)
+        for row, url in zip(rows, pictures.image_urls(data.images[rows], data.shape, data.pixel_max), strict=True)
     ]
 
 
-def mistake_pictures(data: dataset.Dataset, validation: tables.Validation) -> list[dict[str, Any]]:
+def mistake_pictures(data: dataset.Dataset, validation: Validation) -> list[dict[str, Any]]:
     """Return the surest mistakes."""
     return described(data, validation, metrics.surest_mistakes(validation.probabilities, validation.label)[:WORST])
 
 
-def cell_pictures(data: dataset.Dataset, validation: tables.Validation) -> list[dict[str, Any]]:
+def cell_pictures(data: dataset.Dataset, validation: Validation) -> list[dict[str, Any]]:
     """Return images for the cells of the confusion matrix.
 
     The surest mistakes of each cell; on the diagonal the least sure of those that are right.
@@ -243,7 +240,7 @@ def least_certain(inputs: Inputs, chosen: Sequence[str], submission: pd.DataFram
     found: list[tuple[float, int, int, int]] = []
     start = 0
     for number, paths in enumerate(zip(*(inputs.predictions[model] for model in chosen), strict=True)):
-        sure = np.mean([tables.read_predictions(path)[1] for path in paths], axis=0).max(axis=1)
+        sure = np.mean([read_predictions(path)[1] for path in paths], axis=0).max(axis=1)
         lowest = np.argsort(sure, kind="stable")[:WORST]
         found += [(float(sure[row]), number, int(row), start + int(row)) for row in lowest]
         found = sorted(found)[:WORST]
@@ -252,7 +249,9 @@ def least_certain(inputs: Inputs, chosen: Sequence[str], submission: pd.DataFram
     for number in {number for _, number, _, _ in found}:
         data = dataset.read_shards([inputs.test[number]])
         rows, places = zip(*((row, place) for _, n, row, place in found if n == number), strict=True)
-        shown |= dict(zip(places, image_urls(data.images[list(rows)], data.shape, data.pixel_max), strict=True))
+        shown |= dict(
+            zip(places, pictures.image_urls(data.images[list(rows)], data.shape, data.pixel_max), strict=True)
+        )
     return [
         {
             "url": shown[place],
@@ -270,7 +269,7 @@ def example_pictures(shard: Path, answers: Sequence[str] | None, labels: Sequenc
     said = list(map(str, own.to_pylist() if own else [])) if answers is None else list(answers[: len(images)])
     rows = [said.index(label) for label in map(str, labels) if label in said][:EXAMPLES]
     shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
-    urls = image_urls(images[rows], shape, pixel_max)
+    urls = pictures.image_urls(images[rows], shape, pixel_max)
     return [{"said": said[row], "url": url} for row, url in zip(rows, urls, strict=True)]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, pictures, plots
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.figures import pictures, plots
+from mnist_numpy.files import dataset
+from mnist_numpy.harness import job
 
 SIDE = 64  # pixels: larger images are shown smaller
 
@@ -30,8 +30,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     images = pictures.shrink(dataset.read_images(shards, rows).reshape(-1, *data.shape), SIDE)
     captions = [str(data.labels[number]) for number in data.label[rows]]
     title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
-    with replacing(figure) as part:
-        plots.save(plots.image_grid(images, captions, title, data.pixel_max), part)
+    plots.save(plots.image_grid(images, captions, title, data.pixel_max), figure)
 
 
 if __name__ == "__main__":

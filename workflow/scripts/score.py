@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ann import dataset, metrics, tables
-from job import job
-from mnist_numpy.files.atomic import write_json
+from mnist_numpy.ann import metrics
+from mnist_numpy.files import dataset
+from mnist_numpy.files.json_file import read_json, write_json
+from mnist_numpy.files.predictions import read_predictions
+from mnist_numpy.harness import job
 
 
 def score(
@@ -26,7 +28,7 @@ def score(
     say
         Told how the two figures agree, or why there is none of the test set.
     """
-    content = tables.read_json(evaluation, ["labels", "train", "validation"])
+    content = read_json(evaluation, ["labels", "train", "validation"])
     content["test"] = test_score(shards, predictions, content["labels"], say) if predictions else None
     if content["test"]:
         content["test"]["agrees"] = agree(content["test"], content["validation"], say)
@@ -47,9 +49,7 @@ def test_score(
             f"the test set is not scored: the label of {where} is of no training row; mend it or name it in data.labels"
         )
         return None
-    return metrics.summary(
-        np.concatenate([tables.read_predictions(path)[1] for path in predictions]), rows.label, labels
-    )
+    return metrics.summary(np.concatenate([read_predictions(path)[1] for path in predictions]), rows.label, labels)
 
 
 def agree(test: dict[str, Any], validation: dict[str, Any] | None, say: Callable[[str], None]) -> bool:

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ann import InputError, tables
-from ann.wrapping import open_table
-from job import by_model, job
 from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.comparison import best_model, read_comparison
+from mnist_numpy.files.compression import open_table
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.predictions import iterate_predictions, predicted_labels
+from mnist_numpy.harness import by_model, job
 
 
 def submission(
@@ -42,7 +44,7 @@ def submission(
     chosen = options["from"]
     if chosen == "best":
         assert comparison is not None
-        chosen = [tables.best_model(tables.read_comparison(comparison), predictions)]
+        chosen = [best_model(read_comparison(comparison), predictions)]
     checked: list[pd.DataFrame] = []
     with replacing(output) as part, open(part, "w", encoding="utf-8", newline="") as file:
         for number, piece in enumerate(answers([predictions[model] for model in chosen], options)):
@@ -59,8 +61,8 @@ def answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> I
     """Yield ids and likeliest labels by the mean of the models, a row group at a time."""
     rows = 0
     for shard in zip(*predictions, strict=True):
-        labels = tables.predicted_labels(shard[0])
-        for groups in zip(*map(tables.iterate_predictions, shard), strict=True):
+        labels = predicted_labels(shard[0])
+        for groups in zip(*map(iterate_predictions, shard), strict=True):
             ids = groups[0][0]
             number = ids if options["id"] else np.arange(rows + 1, rows + 1 + len(ids))
             label = np.mean([probabilities for _, probabilities in groups], axis=0).argmax(axis=1)

@@ -1,16 +1,19 @@
 """Train shards, folds and the checkpoint before -> the next checkpoint: a training state and its history."""
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from ann import InputError, dataset, state, tables, training
-from ann.straighten import straighten
-from job import job
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.ann import training
+from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.folds import match_folds
+from mnist_numpy.files.history import read_history, write_history
+from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
 
@@ -55,7 +58,7 @@ def train(
     """
     data = dataset.read_shards(shards, labels)
     assert data.label is not None
-    fold = tables.match_folds(folds, data)
+    fold = match_folds(folds, data)
     with threadpool_limits(1):
         straighten(data.images, data.shape, options["preprocess"], out=data.images)
     rows = training.Rows(data.images[fold != checkpoint.fold], data.label[fold != checkpoint.fold], data.pixel_max)
@@ -67,11 +70,11 @@ def train(
     if previous is None:
         begin = training.start(sizes, options, checkpoint.fold)
     else:
-        begin = state.read_state(previous[0])
+        begin = checkpoints.read_state(previous[0])
         if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
             raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-        history = tables.read_history(previous[1]).to_dict("records")
-    with threadpool_limits(threads):
+        history = read_history(previous[1]).to_dict("records")
+    with threadpool_limits(threads), refusing_divergence():
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()
         for epoch in range(begin.epoch + 1, checkpoint.epoch + 1):
@@ -80,10 +83,17 @@ def train(
                 history.append(complete_row(row, trainer, rows, held_out))
                 pace = (time.perf_counter() - began) / (epoch - begin.epoch)
                 say(progress_line(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
-    with replacing(output[0]) as part:
-        state.write_state(part, trainer.state())
-    with replacing(output[1]) as part:
-        pd.DataFrame(history).to_csv(part, index=False)
+    checkpoints.write_state(output[0], trainer.state())
+    write_history(output[1], history)
+
+
+@contextlib.contextmanager
+def refusing_divergence() -> Iterator[None]:
+    """Turn the error of a training that diverged into one for the user to fix."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise InputError(str(error)) from error
 
 
 def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from ann import InputError, header, pictures
-from ann.columns import NUMBERED, ROW_AND_COLUMN, cells_of
-from ann.layout import Layout, look
-from ann.wrapping import BROKEN, open_table
-from job import printable
+
+from mnist_numpy.figures import pictures
+from mnist_numpy.files import header
+from mnist_numpy.files.columns import NUMBERED, ROW_AND_COLUMN, cells_of
+from mnist_numpy.files.compression import BROKEN, open_table
+from mnist_numpy.files.errors import InputError, printable
+from mnist_numpy.files.layout import Layout, look
 
 IMAGES = 3
 SIDE = 28  # characters; larger images are shown smaller

@@ -1,11 +1,9 @@
 """Files that are written whole or not at all."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 
 @contextlib.contextmanager
@@ -31,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write a small JSON file that people can read too."""
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, the whole file or none."""
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")

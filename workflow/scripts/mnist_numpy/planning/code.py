@@ -28,8 +28,8 @@ class Reach(NamedTuple):
     Attributes
     ----------
     definitions
-        By file and name, such as `ann/augment.py:draw`, a hash of the syntax. `<module>` are the statements
-        of a file that define nothing, and of the script also those that run when it is started.
+        By file and name, such as `mnist_numpy/ann/augment.py:Distortion`, a hash of the syntax. `<module>` are the
+        statements of a file that define nothing, and of the script also those that run when it is started.
     packages
         The top-level names of the third-party modules that these definitions use.
     """

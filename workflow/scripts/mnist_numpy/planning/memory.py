@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.atomic import write_text
 
 YOUNG_NS = 2_000_000_000  # a file that changed so shortly before it was read may change again unnoticed
 
@@ -79,8 +79,7 @@ class Memory:
         if self.changed and self.file is not None:
             try:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(self.file) as part:
-                    part.write_text(json.dumps(self.entries), encoding="utf-8")
+                write_text(self.file, json.dumps(self.entries))
             except OSError:
                 return  # it only saves time
             self.changed = False

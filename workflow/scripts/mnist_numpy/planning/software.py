@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mnist_numpy.files.atomic import write_json
+from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
 from mnist_numpy.planning.code import Code, distribution

@@ -16,7 +16,8 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-from mnist_numpy.files.atomic import replacing, write_json
+from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning.graph import Job, to_make
 from mnist_numpy.planning.keys import Results
 from mnist_numpy.planning.memory import Memory, checksum

@@ -10,7 +10,7 @@ def circumstances(trained: Mapping[str, Sequence[Sequence[dict[str, Any]]]], nam
     Parameters
     ----------
     trained
-        By model, the record of each member (see `ann.provenance`).
+        By model, the record of each member (see `provenance`).
     name
         Which circumstance.
     """

@@ -2,7 +2,7 @@
 
 pyarrow parses whole numbers straight into `uint8`, so that an ordinary file is read at the speed of
 the parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
-by `refusal.refuse`, to say which cells are wrong.
+by `diagnosis.refuse`, to say which cells are wrong.
 """
 
 import csv
@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from ann import InputError
-from ann.columns import LABEL_NAMES, MOSTLY, whole_share
-from ann.header import NUMBER
-from ann.layout import Layout
-from ann.refusal import Allowed, bounded_lines, refuse
-from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
+from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, whole_share
+from mnist_numpy.files.compression import BROKEN, LONGEST_LINE, open_table, squeezed
+from mnist_numpy.files.diagnosis import Allowed, bounded_lines, refuse
+from mnist_numpy.files.errors import InputError, broken
+from mnist_numpy.files.header import NUMBER
+from mnist_numpy.files.layout import Layout
 
 GROUP_ROWS, GROUP_PIXELS = 4096, 1 << 24  # of a batch, and of a shard's row group
 INT64 = range(-(2**63), 2**63)
@@ -196,7 +196,7 @@ def hot_labels(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
 
 
 def allowed(layout: Layout) -> Iterator[Allowed]:
-    """Yield what the cells of a table may hold, for `refusal.refuse`."""
+    """Yield what the cells of a table may hold, for `diagnosis.refuse`."""
     low, high = layout.low, layout.high
     if layout.decimals:
         what = f"is not a number from {low:g} to {high:g} (data.pixel_min, data.pixel_max)"

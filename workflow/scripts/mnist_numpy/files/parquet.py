@@ -5,16 +5,20 @@ the names of columns and `pixel_max` are, would pass. So a checksum of all bytes
 before the footer, which other readers pass over.
 """
 
+import contextlib
+import json
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ann import InputError
+from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.errors import damaged, not_ours
 
 SEAL = b"CRC32 = "  # then the checksum, four bytes
 TAIL = 8  # bytes after the footer: its length, and the format's mark
@@ -61,9 +65,19 @@ def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
 
 
 def write_table(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str] | None = None) -> None:
-    """Write named columns of one length, and texts that belong to all of them."""
-    pq.write_table(pa.table(columns, metadata=metadata), path, compression="zstd", write_page_checksum=True)
-    seal(path)
+    """Write named columns of one length, and texts that belong to all of them; the whole file or none."""
+    table = pa.table(columns, metadata=metadata)
+    with open_writer(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, schema: pa.Schema, **how: Any) -> Iterator[pq.ParquetWriter]:
+    """Open a writer; when all went well, the file gets its checksum and takes its place."""
+    with replacing(path) as part:
+        with pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True, **how) as writer:
+            yield writer
+        seal(part)
 
 
 def seal(path: Path) -> None:
@@ -109,12 +123,29 @@ def checksum_of(file: IO[bytes], end: int) -> int:
     return checksum
 
 
-def damaged(path: Path, error: Exception | str) -> InputError:
-    """Say that a file cannot be read, and what to do."""
-    kind = {".csv": "CSV", ".json": "JSON"}.get(path.suffix, "Parquet")
-    return InputError(f"{path}: damaged or not a {kind} file ({error}); delete it and run again to remake it")
+# --- Columns that several files have ------------------------------------------------------------
 
 
-def not_ours(path: Path, reason: str) -> InputError:
-    """Say that a file is another than is expected here, and what to do."""
-    return InputError(f"{path}: not what this workflow writes here: {reason}; delete it and run again to remake it")
+def row_keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:
+    """Return the columns `shard` and `id`, which say what row of which shard a row is of."""
+    return {"shard": pa.DictionaryArray.from_arrays(pa.array(shard), shards), "id": pa.array(ids)}
+
+
+def stored_labels(path: Path, schema: pa.Schema) -> list[Any]:
+    """Return all labels, in the order of the classes, from a file's schema."""
+    said = (schema.metadata or {}).get(b"labels")
+    if said is None:
+        raise not_ours(path, "it does not say its labels")
+    labels: list[Any] = json.loads(said)
+    return labels
+
+
+def as_vectors(matrix: np.ndarray) -> pa.Array:
+    """Return a matrix as a column of float32 vectors."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.astype(np.float32).reshape(-1)), matrix.shape[1])
+
+
+def as_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of vectors as a matrix."""
+    values = column.combine_chunks().flatten().to_numpy()
+    return values.reshape(len(column), column.type.list_size)

@@ -1,4 +1,4 @@
-"""straighten.py: the map by its definition, pixel by pixel; and that training and prediction both use it."""
+"""preprocess.py: the map by its definition, pixel by pixel; and that training and prediction both use it."""
 
 import json
 from typing import Any
@@ -9,9 +9,13 @@ import plain
 import predict
 import pytest
 import train
-from ann import dataset, network, state, tables
-from ann.straighten import straighten
 from folds import stratify
+from mnist_numpy.ann import network
+from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files.folds import write_folds
+from mnist_numpy.files.predictions import read_predictions
+from mnist_numpy.files.validation import read_validation
 
 IMAGES, LABELS = plain.digits(600)
 UPRIGHT: dict[str, Any] = {"deskew": True, "ink_spread": None}
@@ -98,21 +102,21 @@ def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_pa
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     data = dataset.read_shards([tmp_path / "train.parquet"])
     fold = stratify(LABELS, 3, 0)
-    tables.write_folds(tmp_path / "folds.parquet", data, fold)
+    write_folds(tmp_path / "folds.parquet", data, fold)
     postures, weights, alone = (AS_GIVEN, EVEN, UPRIGHT), [], []
     for number, posture in enumerate(postures):
         sizes = [784, 10]
         tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
         weights.append(tmp_path / f"{number}.npz")
-        state.write_weights(weights[-1], tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []})
+        checkpoints.write_weights(weights[-1], tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []})
         alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
-    assert np.allclose(tables.read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
+    assert np.allclose(read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     evaluate.evaluate(weights, [tmp_path / "train.parquet"], tmp_path / "folds.parquet", *files, choice)
     out_of_fold = np.choose(fold[:, None], alone)
-    assert np.allclose(tables.read_validation(files[0]).probabilities, out_of_fold, atol=1e-6)
+    assert np.allclose(read_validation(files[0]).probabilities, out_of_fold, atol=1e-6)
 
 
 @pytest.mark.parametrize("straightens", [UPRIGHT, EVEN], ids=["upright", "even"])
@@ -125,14 +129,14 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255)
         dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
         fold = stratify(LABELS, 2, 0)
-        tables.write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
+        write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
         options = plain.model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
         train.train(shards, folds, None, files, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
-        vector = state.read_state(files[0]).vectors["parameters"]
+        vector = checkpoints.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
-        state.write_weights(
+        checkpoints.write_weights(
             folder / "weights.npz", tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []}
         )
         choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
@@ -141,9 +145,9 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)
         outputs[name] = (
             vector,
-            tables.read_validation(folder / "validation.parquet").probabilities,
+            read_validation(folder / "validation.parquet").probabilities,
             json.loads((folder / "metrics.json").read_text())["train"]["accuracy"],
-            tables.read_predictions(folder / "predictions.parquet")[1],
+            read_predictions(folder / "predictions.parquet")[1],
         )
     for given, wanted in zip(outputs["given"], outputs["straight"], strict=True):
         assert np.array_equal(given, wanted)

@@ -1,31 +1,33 @@
-"""state.py: states and weights come back as they went, the same bytes each time; damage is told."""
+"""checkpoints.py: states and weights come back as they went, the same bytes each time; damage is told."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ann import InputError, state
+from mnist_numpy.ann.state import State
+from mnist_numpy.files import checkpoints
+from mnist_numpy.files.errors import InputError
 
 TENSORS = {"weight_0": np.arange(6, dtype=np.float32).reshape(2, 3), "bias_0": np.array([1.5, -2, 0], np.float32)}
 
 
-def some_state(size: int = 40) -> state.State:
+def some_state(size: int = 40) -> State:
     generator = np.random.default_rng(6)
     vectors = {"parameters": generator.normal(size=size).astype(np.float32), "mean_square": generator.normal(size=3)}
     generator.integers(2**31, dtype=np.uint32)  # half a word of the generator is kept back
     about = {"sizes": [2, 3], "options": {"name": "é", "rate": 0.1}, "trained": [{"epochs": [1, 7], "threads": 1}]}
-    return state.State(7, 91, vectors, generator, about)
+    return State(7, 91, vectors, generator, about)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "epoch-0007.npz"
-    state.write_state(path, some_state())
+    checkpoints.write_state(path, some_state())
     return path
 
 
-def is_same(found: state.State, wanted: state.State) -> bool:
+def is_same(found: State, wanted: State) -> bool:
     arrays = (found.vectors.keys() == wanted.vectors.keys()) and all(
         np.array_equal(vector, wanted.vectors[name]) and vector.dtype == wanted.vectors[name].dtype
         for name, vector in found.vectors.items()
@@ -35,7 +37,7 @@ def is_same(found: state.State, wanted: state.State) -> bool:
 
 
 def test_a_state_comes_back_as_it_went(file):
-    found = state.read_state(file)
+    found = checkpoints.read_state(file)
     assert is_same(found, some_state())
     wanted = some_state().generator
     assert np.array_equal(found.generator.integers(2**31, size=5), wanted.integers(2**31, size=5))
@@ -44,8 +46,8 @@ def test_a_state_comes_back_as_it_went(file):
 def test_weights_come_back_and_open_without_pickle(tmp_path):
     path = tmp_path / "weights.npz"
     given = {"shape": [1, 2], "model": {"preprocess": {"deskew": True, "ink_spread": None}}, "trained": []}
-    state.write_weights(path, TENSORS, given)
-    tensors, about = state.read_weights(path)
+    checkpoints.write_weights(path, TENSORS, given)
+    tensors, about = checkpoints.read_weights(path)
     assert about == given
     assert list(tensors) == ["weight_0", "bias_0"]
     assert all(np.array_equal(tensors[name], tensor) for name, tensor in TENSORS.items())
@@ -55,12 +57,12 @@ def test_weights_come_back_and_open_without_pickle(tmp_path):
 
 def test_the_same_content_gives_the_same_bytes(file, tmp_path):
     again = tmp_path / "again.npz"
-    state.write_state(again, state.read_state(file))
+    checkpoints.write_state(again, checkpoints.read_state(file))
     assert again.read_bytes() == file.read_bytes()
     weights = [tmp_path / "a.npz", tmp_path / "b.npz"]
     # the order of `about` does not count
     for path, about in zip(weights, ({"a": 1, "b": 2}, {"b": 2, "a": 1}), strict=True):
-        state.write_weights(path, TENSORS, about)
+        checkpoints.write_weights(path, TENSORS, about)
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -69,7 +71,7 @@ def test_a_file_cut_short_is_refused(file):
     for length in range(0, len(content), 37):
         file.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"epoch-0007\.npz: .*delete it and run again"):
-            state.read_state(file)
+            checkpoints.read_state(file)
 
 
 def test_no_flipped_bit_is_read_as_another_state(file):
@@ -80,17 +82,17 @@ def test_no_flipped_bit_is_read_as_another_state(file):
         changed[place] ^= 1 << place % 8
         file.write_bytes(changed)
         try:
-            assert is_same(state.read_state(file), some_state()), place
+            assert is_same(checkpoints.read_state(file), some_state()), place
         except InputError:
             refused += 1
     assert refused > 0.8 * len(content) / 5
 
 
 def test_a_flipped_bit_in_a_shape_is_not_read_as_a_shorter_vector(file):
-    state.write_state(file, some_state(17000))
+    checkpoints.write_state(file, some_state(17000))
     file.write_bytes(file.read_bytes().replace(b"(17000,)", b"(16000,)"))
     with pytest.raises(InputError, match="bad CRC"):
-        state.read_state(file)
+        checkpoints.read_state(file)
 
 
 def test_a_flipped_bit_that_says_encrypted_is_told(file):
@@ -98,7 +100,7 @@ def test_a_flipped_bit_that_says_encrypted_is_told(file):
     content[content.index(b"PK\x01\x02") + 8] ^= 1
     file.write_bytes(content)
     with pytest.raises(InputError, match="encrypted"):
-        state.read_state(file)
+        checkpoints.read_state(file)
 
 
 def save_array(path: Path) -> None:
@@ -106,7 +108,7 @@ def save_array(path: Path) -> None:
         np.save(file, np.arange(3))
 
 
-@pytest.mark.parametrize("read", [state.read_state, state.read_weights])
+@pytest.mark.parametrize("read", [checkpoints.read_state, checkpoints.read_weights])
 def test_other_files_are_refused(read, tmp_path):
     path = tmp_path / "other.npz"
     writers = {
@@ -132,16 +134,16 @@ def test_those_of_an_earlier_version_that_do_not_say_what_trained_them_are_refus
     if kind == "state":
         earlier = some_state()
         del earlier.about["trained"]
-        state.write_state(path, earlier)
+        checkpoints.write_state(path, earlier)
     else:
-        state.write_weights(path, TENSORS, {"model": {"preprocess": {"deskew": True, "ink_spread": None}}})
+        checkpoints.write_weights(path, TENSORS, {"model": {"preprocess": {"deskew": True, "ink_spread": None}}})
     with pytest.raises(InputError, match=r"earlier\.npz: not .*trained.*delete it and run again"):
-        (state.read_state if kind == "state" else state.read_weights)(path)
+        (checkpoints.read_state if kind == "state" else checkpoints.read_weights)(path)
 
 
 def test_a_state_is_no_weights_and_weights_are_no_state(file, tmp_path):
     with pytest.raises(InputError, match="not exported weights"):
-        state.read_weights(file)
-    state.write_weights(tmp_path / "weights.npz", TENSORS, {})
+        checkpoints.read_weights(file)
+    checkpoints.write_weights(tmp_path / "weights.npz", TENSORS, {})
     with pytest.raises(InputError, match="not a training state"):
-        state.read_state(tmp_path / "weights.npz")
+        checkpoints.read_state(tmp_path / "weights.npz")

@@ -7,51 +7,29 @@ format's CRC-32 of every array is checked when it is read. The same content give
 import json
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ann import InputError
+from mnist_numpy.ann.state import State
+from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.errors import InputError
 
 DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError)  # the last: encrypted
 
 
-@dataclass
-class State:
-    """All that training needs to go on as if it had never stopped.
-
-    Attributes
-    ----------
-    epoch, step
-        How many are done.
-    vectors
-        `parameters`, the optimizer's moments, and `ema` where the weights are averaged.
-    generator
-        The source of all further randomness.
-    about
-        `sizes` and `options` it was trained with, and `trained`: by what, epoch range by epoch range (see
-        `provenance`).
-    """
-
-    epoch: int
-    step: int
-    vectors: dict[str, np.ndarray]
-    generator: np.random.Generator
-    about: dict[str, Any]
-
-
 def write_state(path: Path, state: State) -> None:
-    """Write a training state."""
-    scalars = {
+    """Write a training state, the whole file or none."""
+    arrays = {
+        **state.vectors,
         "epoch": np.int64(state.epoch),
         "step": np.int64(state.step),
         "generator": np.str_(json.dumps(state.generator.bit_generator.state, sort_keys=True)),
         "about": np.str_(json.dumps(state.about, sort_keys=True)),
     }
-    with open(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **state.vectors, **scalars)
+    _write_arrays(path, arrays)
 
 
 def read_state(path: Path) -> State:
@@ -72,9 +50,8 @@ def read_state(path: Path) -> State:
 
 
 def write_weights(path: Path, tensors: dict[str, np.ndarray], about: dict[str, Any]) -> None:
-    """Write the tensors weight_0, bias_0, weight_1, … of a finished network."""
-    with open(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **tensors, about=np.str_(json.dumps(about, sort_keys=True)))
+    """Write the tensors weight_0, bias_0, weight_1, … of a finished network, the whole file or none."""
+    _write_arrays(path, {**tensors, "about": np.str_(json.dumps(about, sort_keys=True))})
 
 
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -91,6 +68,11 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except (*DAMAGE, TypeError) as error:
         raise _not_ours(path, "exported weights", error) from error
     return arrays, about
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    with replacing(path) as part, open(part, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ann import InputError
-from ann.header import NUMBER, Head
-from ann.refusal import shown
+from mnist_numpy.files.errors import InputError, format_names
+from mnist_numpy.files.header import NUMBER, Head
 
 LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "character", "letter", "symbol", "emotion"}
 INDEX = re.compile(r"|unnamed: [0-9.]+|index|\.\.1", re.IGNORECASE)  # what pandas and R call the rows' numbers
@@ -31,10 +30,10 @@ def find_id(path: Path, head: Head, name: str | None) -> int | None:
 def find_named(path: Path, head: Head, name: str, key: str) -> int:
     """Return the place of a column that the config names."""
     if name not in head.names or not head.named:
-        begins = f"the header begins {shown(head.names)}" if head.named else "there is no header"
+        begins = f"the header begins {format_names(head.names)}" if head.named else "there is no header"
         raise InputError(f"{path}: no column {name!r}; {begins}; set {key} to the right name")
     if head.names.count(name) > 1:
-        raise InputError(f"{path}: column {shown([name])} stands twice in the header; rename or remove one")
+        raise InputError(f"{path}: column {format_names([name])} stands twice in the header; rename or remove one")
     return head.names.index(name)
 
 
@@ -70,7 +69,7 @@ def find_numbered(
     if not ranked:
         wanted = "pixel0, pixel1, …" if prefix == "auto" else f"{prefix}0, {prefix}1, …"
         raise InputError(
-            f"{path}: no pixel columns {wanted}; the header begins {shown(head.names)}; "
+            f"{path}: no pixel columns {wanted}; the header begins {format_names(head.names)}; "
             "set data.pixels to the prefix of their names"
         )
     if len(ranked) > 1 and 2 * len(ranked[1][1]) > len(ranked[0][1]) > 1:
@@ -80,7 +79,7 @@ def find_numbered(
     members = sorted(members)
     twice = next((head.names[b] for (m, _), (n, b) in itertools.pairwise(members) if m == n), None)
     if twice is not None:
-        raise InputError(f"{path}: column {shown([twice])} stands twice in the header; rename or remove one")
+        raise InputError(f"{path}: column {format_names([twice])} stands twice in the header; rename or remove one")
     places = [place for _, place in members]
     if parts == 2:
         sides = [max(axis) - min(axis) + 1 for axis in zip(*(numbers for numbers, _ in members), strict=True)]
@@ -156,7 +155,7 @@ def find_label(
         raise InputError(f"{path}: the label may be in column {names}; set data.label to one of them")
     if labelled and not choice:
         raise InputError(
-            f"{path}: no label column beside the pixels; the header begins {shown(head.names)}; "
+            f"{path}: no label column beside the pixels; the header begins {format_names(head.names)}; "
             "set data.label to its name, or data.train_labels to a file of labels"
         )
     return choice
@@ -203,7 +202,7 @@ def end_that_labels(path: Path, head: Head) -> int:
     for choice in (texts, fits, varied):
         if len(choice) == 1:
             return choice[0]
-    first, last = (f"{shown(sorted(set(cells[place]))[:3])}" for place in ends)
+    first, last = (f"{format_names(sorted(set(cells[place]))[:3])}" for place in ends)
     raise InputError(
         f"{path}: the label may be the first column ({first}) or the last ({last}); set data.label to first or last"
     )

@@ -17,6 +17,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from mnist_numpy.files.atomic import write_text
+
 # Okabe and Ito's palette, told apart with any kind of colour blindness; black and yellow are left
 # out, which would be lost on a dark or a white ground
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
@@ -68,7 +70,7 @@ def save(figure: Figure, path: Path) -> None:
     # turning lightness and hue around keeps the colours of a bitmap and makes white black
     swaps.append("image{filter:invert(.9) hue-rotate(180deg)}")
     dark = f"@media (prefers-color-scheme:dark){{{''.join(swaps)}}}"
-    path.write_text(text.getvalue().replace("</style>", f"{dark}</style>", 1), encoding="utf-8")
+    write_text(path, text.getvalue().replace("</style>", f"{dark}</style>", 1))
 
 
 def sentence(text: str, title: str) -> Figure:

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ann import InputError
-from ann.parquet import damaged, not_ours, open_file, read_table, seal, verify
+from mnist_numpy.files.errors import InputError, damaged, not_ours
+from mnist_numpy.files.parquet import open_file, open_writer, read_table, verify
 
 ROW_GROUP = 4096
 MOST_LABELS = 4096  # the confusion matrix has their square
@@ -67,7 +67,7 @@ def write_shard(
     pixel_max: int,
     found: str = "",
 ) -> tuple[int, list[Any]]:
-    """Write batches of (ids, labels, images) as a Parquet shard, one row group at a time.
+    """Write batches of (ids, labels, images) as a Parquet shard, one row group at a time; the whole file or none.
 
     Parameters
     ----------
@@ -102,14 +102,8 @@ def write_shard(
     rows = 0
     # one block is written while the next is read; leaving the `with` waits for the last
     with (
-        pq.ParquetWriter(
-            path,
-            schema,
-            compression="zstd",
-            use_dictionary=False,
-            column_encoding=ENCODING,
-            write_page_checksum=True,
-            write_batch_size=WRITE_BATCH,
+        open_writer(
+            path, schema, use_dictionary=False, column_encoding=ENCODING, write_batch_size=WRITE_BATCH
         ) as writer,
         ThreadPoolExecutor(1) as writing,
     ):
@@ -130,7 +124,6 @@ def write_shard(
             rows += len(images)
         last.result()
         writer.add_key_value_metadata({"labels": json.dumps(sorted(seen))})
-    seal(path)
     return rows, sorted(seen)
 
 

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.csv
 
-from ann import InputError
-from ann.refusal import shown
-from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
+from mnist_numpy.files.compression import BROKEN, LONGEST_LINE, open_table, squeezed
+from mnist_numpy.files.errors import InputError, broken, format_names
 
 HEAD_BYTES = LONGEST_LINE  # a thousand rows of 784 pixels: what looking costs is not felt
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks", "|": "bars"}
@@ -170,7 +169,7 @@ def check_message(path: Path, start: bytes, cells: list[str]) -> None:
     numbered = sum(cell.strip()[-1:].isdigit() for cell in cells)
     if len(text) < MESSAGE_BYTES and not re.search(rb"[\r\n]", text) and numbered < min(4, len(cells)):
         raise InputError(
-            f"{path}: one line of text in place of a table: {shown([text.decode(errors='replace')])}; "
+            f"{path}: one line of text in place of a table: {format_names([text.decode(errors='replace')])}; "
             "download the file again"
         )
 

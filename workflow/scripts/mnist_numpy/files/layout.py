@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ann import InputError
-from ann.columns import all_whole, cells_of, find_columns, find_id, label_is_text, whole_share
-from ann.header import SEPARATORS, Head, read_head
-from ann.refusal import shown
+from mnist_numpy.files.columns import all_whole, cells_of, find_columns, find_id, label_is_text, whole_share
+from mnist_numpy.files.errors import InputError, format_names
+from mnist_numpy.files.header import SEPARATORS, Head, read_head
 
 
 class Layout(NamedTuple):
@@ -130,7 +129,7 @@ def found(head: Head, layout: Layout, order: str) -> str:
     elif len(layout.label) > 1:
         parts.append("label one_hot in the last columns")
     elif head.named:
-        parts.append(f"label in column {shown([head.names[layout.label[0]]])}")
+        parts.append(f"label in column {format_names([head.names[layout.label[0]]])}")
     else:
         parts.append("label first" if layout.label[0] == 0 else "label last")
     if layout.separator != ",":
@@ -149,7 +148,7 @@ def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> lis
     unread = [name for place, name in enumerate(layout.names) if place not in used and name]
     if unread:
         count = "1 column is" if len(unread) == 1 else f"{len(unread)} columns are"
-        notes.append(f"{count} not used: {shown(unread, 5)}")
+        notes.append(f"{count} not used: {format_names(unread, 5)}")
     if len(images):
         square = images.reshape(-1, *layout.shape)
         border = np.concatenate([square[:, 0], square[:, -1], square[:, 1:-1, 0], square[:, 1:-1, -1]], axis=1)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ann import network
-from ann.network import Layer
+from mnist_numpy.ann import network
+from mnist_numpy.ann.network import Layer
 
 PIECE = 1 << 16  # parameters updated at once
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ann import augment, network
-from ann.network import Layer
+from mnist_numpy.ann import augment, network
+from mnist_numpy.ann.network import Layer
 
 
 def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndarray | None]:

@@ -1,4 +1,4 @@
-"""What every script does around its one function: a log, whole files, one-sentence errors."""
+"""What every script does around its one function: a log, one-sentence errors, a record of what it made."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ann import InputError
+from mnist_numpy.files.errors import InputError, printable
 from mnist_numpy.planning.code import changed
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.record import record_path, write_record
@@ -135,11 +135,6 @@ def reporting(name: str, log: Path) -> Iterator[Callable[[str], None]]:
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
             say(f"{name}: {what}; {ADVICE[error.errno]}")
             sys.exit(1)
-
-
-def printable(text: str) -> str:
-    """Return a text without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def by_model(models: Sequence[str], paths: Sequence[str]) -> dict[str, list[Path]]:

@@ -6,6 +6,8 @@ import zlib
 
 import numpy as np
 
+SIDE = 56  # pixels: larger images are shown smaller on the page
+
 
 def shrink(images: np.ndarray, side: int) -> np.ndarray:
     """Return images of at most `side` pixels a side, each pixel the mean of a square block.
@@ -47,3 +49,12 @@ def png(image: np.ndarray) -> bytes:
 def data_url(content: bytes, kind: str) -> str:
     """Return a file as an address that holds it, for example of kind `image/png`."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def image_urls(images: np.ndarray, shape: tuple[int, int], pixel_max: int) -> list[str]:
+    """Return images (uint8, one row an image) as PNG in data addresses, full ink white."""
+    if not len(images):
+        return []
+    small = shrink(images.reshape(-1, *shape), SIDE)
+    bright = np.minimum(small.astype(np.uint16) * 255 // pixel_max, 255).astype(np.uint8)
+    return [data_url(png(image), "image/png") for image in bright]

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from ann import InputError
+from mnist_numpy.files.errors import InputError, broken
 
 WRAPPINGS = {
     b"PK\x03\x04": "zip",
@@ -92,13 +92,6 @@ def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     if members[0].flag_bits & 1:
         raise InputError(f"{path}: the archive is encrypted; unpack it and name the CSV in the config")
     return members[0]
-
-
-def broken(path: Path, error: Exception) -> InputError:
-    """Say that a file cannot be read to its end, and what to do."""
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
-    return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
 
 
 def squeezed(stream: IO[bytes], separator: str) -> IO[bytes]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn
 
-from ann import InputError
-from ann.wrapping import BROKEN, LONGEST_LINE, broken, open_table, squeezed
+from mnist_numpy.files.compression import BROKEN, LONGEST_LINE, open_table, squeezed
+from mnist_numpy.files.errors import InputError, broken
 
 FAULTS_SHOWN = 5
 FAULTS_COUNTED = 1000
@@ -115,10 +115,3 @@ def bounded_lines(stream: IO[bytes]) -> Iterator[str]:
         if len(line) == LONGEST_LINE and not line.endswith(("\n", "\r")):
             raise csv.Error(f"a line of more than {LONGEST_LINE >> 20} MB is no row of a table")
         yield line
-
-
-def shown(names: Sequence[str], limit: int = 4) -> str:
-    """Return the first of some names as text that is safe to show, each cut short."""
-    parts = [name if len(name) <= 40 else f"{name[:40]}…" for name in names[:limit]]
-    parts = [part if part.isprintable() and part.strip() else repr(part) for part in parts]
-    return ", ".join(parts) + (", …" if len(names) > limit else "")

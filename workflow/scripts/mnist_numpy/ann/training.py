@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ann import InputError, augment, network, optimizers, provenance, schedules
-from ann.state import State
-from ann.vectors import Vectors
+from mnist_numpy.ann import augment, network, optimizers, provenance, schedules
+from mnist_numpy.ann.state import State
+from mnist_numpy.ann.vectors import Vectors
 
 
 class Rows(NamedTuple):
@@ -101,7 +101,7 @@ class Trainer:
 
         Raises
         ------
-        InputError
+        FloatingPointError
             Where loss, gradient or parameters are no longer finite numbers.
         """
         began = time.perf_counter()
@@ -195,7 +195,7 @@ class Trainer:
 
         Raises
         ------
-        InputError
+        FloatingPointError
             Where the loss is no finite number.
         """
         layers = self.vectors.predicting_layers()
@@ -222,7 +222,7 @@ class Trainer:
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
-            raise InputError(
+            raise FloatingPointError(
                 f"training diverged in epoch {self.epoch_number}: the loss is {loss:g}; "
                 f"lower learning_rate (now {self.options['learning_rate']:g})"
                 + ("" if self.options["gradient_clip"] else " or set gradient_clip")

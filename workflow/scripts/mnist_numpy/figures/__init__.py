@@ -1,0 +1,1 @@
+"""The figures, the images of the page, and some of its words."""

@@ -1,0 +1,18 @@
+"""comparison.csv: the models, best first."""
+
+from collections.abc import Container
+from pathlib import Path
+
+import pandas as pd
+
+from mnist_numpy.files.csv_file import read_csv
+
+
+def read_comparison(path: Path) -> pd.DataFrame:
+    """Return comparison.csv; a model may be called 1, or nan."""
+    return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
+
+
+def best_model(comparison: pd.DataFrame, models: Container[str]) -> str:
+    """Return the first of the ranking that is a model, and not the mean of several."""
+    return next(model for model in comparison.model if model in models)

@@ -1,0 +1,30 @@
+"""Small results in CSV files, which people read too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.errors import damaged, not_ours
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a small table, the whole file or none."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False)
+
+
+def read_csv(path: Path, columns: Sequence[str], **how: Any) -> pd.DataFrame:
+    """Read a small table of ours as pandas does; raises InputError where it is damaged or has not these columns."""
+    try:
+        table = pd.read_csv(path, **how)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise damaged(path, error) from error
+    missing = set(columns) - set(table.columns)
+    if missing:
+        raise not_ours(path, f"it has no column {sorted(missing)[0]}")
+    if not len(table) or (columns and table[columns[0]].isna().any()):
+        raise not_ours(path, "it has rows without a value, or no rows")
+    return table
