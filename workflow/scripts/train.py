@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ann import InputError, dataset, state, tables, training
+from ann.options import ModelOptions
 from ann.straighten import straighten
 from job import job
 from mnist_numpy.files.atomic import replacing
@@ -29,7 +30,7 @@ def train(
     previous: tuple[Path, Path] | None,
     output: tuple[Path, Path],
     checkpoint: Checkpoint,
-    options: dict[str, Any],
+    options: ModelOptions,
     labels: Any,
     threads: int,
     say: Callable[[str], None],
@@ -77,7 +78,7 @@ def train(
         for epoch in range(begin.epoch + 1, checkpoint.epoch + 1):
             row = trainer.run_epoch(checkpoint.total_epochs)
             if epoch == checkpoint.epoch or (epoch - 1) % options["log_every"] == 0:
-                history.append(complete_row(row, trainer, rows, held_out))
+                history.append(row | scores(trainer, rows, held_out))
                 pace = (time.perf_counter() - began) / (epoch - begin.epoch)
                 say(progress_line(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
     with replacing(output[0]) as part:
@@ -107,16 +108,17 @@ def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float
     return f"{sentence}, more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
 
 
-def complete_row(
-    row: dict[str, float], trainer: training.Trainer, rows: training.Rows, held_out: training.Rows
-) -> dict[str, float]:
-    """Add validation figures, and for full batches the training figures after the update."""
+def scores(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
+    """Return the validation columns of a history row, and those of training where they can be had after the update.
+
+    A full batch is scored again, since its loss in the row is that before its only update.
+    """
+    found = {}
     if trainer.full_batch:
-        row["train_loss"], row["train_accuracy"] = trainer.score(rows)
-    validation = trainer.score(held_out) if len(held_out.labels) else (np.nan, np.nan)
-    speed = {name: row.pop(name) for name in ("gradient_norm", "images_per_second", "seconds")}
-    scores = {"validation_loss": validation[0], "validation_accuracy": validation[1]}
-    return row | scores | speed | trainer.optimizer_columns()
+        found["train_loss"], found["train_accuracy"] = trainer.score(rows)
+    if len(held_out.labels):
+        found["validation_loss"], found["validation_accuracy"] = trainer.score(held_out)
+    return found
 
 
 def progress_line(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:

@@ -1,29 +1,44 @@
-"""Optimizers: each owns its moments and updates the flat parameter vector a piece at a time.
+"""Optimizers and learning-rate schedules.
 
-A piece is a slice of one tensor, small enough to stay in the processor's cache through all the
-passes of an update. `begin` is called once a step, before any piece is updated.
+An optimizer updates the flat parameter vector a piece at a time, so that a piece stays in the processor's
+cache through all passes of an update and several threads can share the work. `begin` is called once per
+step, before any piece is updated.
 """
 
-from typing import Any, Protocol
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+from ann.options import AdamOptions, NormRmsOptions, OptimizerOptions, ScheduleOptions, SgdOptions
+from ann.vectors import Piece
 
 FLUSH_STEPS = 256
 FLUSH_BELOW = 1e-20  # decays to the denormal numbers (1e-38) in some 390 steps at 0.9
 
 
+class Update(NamedTuple):
+    """One step of an optimizer.
+
+    Attributes
+    ----------
+    move
+        Moves the parameters of a piece; its second argument is a buffer of the piece's length.
+    printed
+        Numbers of each tensor for the history, by what they are.
+    """
+
+    move: Callable[[Piece, np.ndarray], None]
+    printed: dict[str, np.ndarray]
+
+
 class Optimizer(Protocol):
     """What the training loop asks of an optimizer."""
 
-    moments: dict[str, np.ndarray]
-
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> None:
-        """Prepare step `step` (from 1), given each tensor's squared gradient norm."""
-
-    def update(
-        self, piece: slice, tensor: int, parameters: np.ndarray, gradient: np.ndarray, scratch: np.ndarray
-    ) -> None:
-        """Move the parameters of one piece; `gradient` and `scratch` have the piece's length."""
+    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
+        """Return step `step` (from 1), given the squared gradient norm of each tensor."""
 
 
 class Adam:
@@ -33,11 +48,11 @@ class Adam:
     the vectors less.
     """
 
-    def __init__(self, parameters: np.ndarray, options: dict[str, Any]) -> None:
+    def __init__(self, options: AdamOptions, moments: dict[str, np.ndarray]) -> None:
         self.beta_1, self.beta_2, self.epsilon = options["beta_1"], options["beta_2"], options["epsilon"]
-        self.moments = {"first_moment": np.zeros_like(parameters), "second_moment": np.zeros_like(parameters)}
+        self.first_moment, self.second_moment = moments["first_moment"], moments["second_moment"]
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> None:
+    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
         """Fold both bias corrections into the step size and epsilon, and flush tiny moments.
 
         A moment whose gradient stays 0 (a pixel that is seldom lit) decays into the denormal
@@ -45,87 +60,80 @@ class Adam:
         """
         first_factor = (1 - self.beta_1) / (1 - self.beta_1**step)
         second_factor = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**step)))
-        self.step_size = learning_rate * first_factor / second_factor
-        self.scaled_epsilon = self.epsilon / second_factor
-        self.flush = step % FLUSH_STEPS == 0
+        step_size = learning_rate * first_factor / second_factor
+        epsilon, flush = self.epsilon / second_factor, step % FLUSH_STEPS == 0
+        return Update(functools.partial(self._move, step_size=step_size, epsilon=epsilon, flush=flush), {})
 
-    def update(
-        self, piece: slice, tensor: int, parameters: np.ndarray, gradient: np.ndarray, scratch: np.ndarray
-    ) -> None:
+    def _move(self, piece: Piece, scratch: np.ndarray, step_size: float, epsilon: float, flush: bool) -> None:
         """Set m = β1·m + g, v = β2·v + g², p = p - step_size · m / (√v + ε)."""
-        first, second = self.moments["first_moment"][piece], self.moments["second_moment"][piece]
+        first, second = self.first_moment[piece.span], self.second_moment[piece.span]
         first *= self.beta_1
-        first += gradient
+        first += piece.gradient
         second *= self.beta_2
-        second += np.square(gradient, out=scratch)
-        if self.flush:
+        second += np.square(piece.gradient, out=scratch)
+        if flush:
             first[np.abs(first) < FLUSH_BELOW] = 0
             second[second < FLUSH_BELOW**1.5] = 0
         np.sqrt(second, out=scratch)
-        scratch += self.scaled_epsilon
+        scratch += epsilon
         np.divide(first, scratch, out=scratch)
-        scratch *= self.step_size
-        parameters -= scratch
+        scratch *= step_size
+        np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
 class Sgd:
     """Stochastic gradient descent with momentum (Polyak, 1964): u = μu + g; p -= ηu."""
 
-    def __init__(self, parameters: np.ndarray, options: dict[str, Any]) -> None:
-        self.momentum = options["momentum"]
-        self.moments = {"velocity": np.zeros_like(parameters)} if self.momentum else {}
+    def __init__(self, options: SgdOptions, moments: dict[str, np.ndarray]) -> None:
+        self.momentum, self.velocity = options["momentum"], moments.get("velocity")
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> None:
-        """Keep the step size."""
-        self.step_size = learning_rate
-        self.flush = step % FLUSH_STEPS == 0
+    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
+        """Return the step; tiny velocities are flushed as in Adam."""
+        flush = step % FLUSH_STEPS == 0
+        return Update(functools.partial(self._move, step_size=learning_rate, flush=flush), {})
 
-    def update(
-        self, piece: slice, tensor: int, parameters: np.ndarray, gradient: np.ndarray, scratch: np.ndarray
-    ) -> None:
+    def _move(self, piece: Piece, scratch: np.ndarray, step_size: float, flush: bool) -> None:
         """Add the gradient to the velocity and move by it."""
-        velocity = gradient
-        if self.momentum:
-            velocity = self.moments["velocity"][piece]
+        velocity = piece.gradient
+        if self.velocity is not None:
+            velocity = self.velocity[piece.span]
             velocity *= self.momentum
-            velocity += gradient
-            if self.flush:
+            velocity += piece.gradient
+            if flush:
                 velocity[np.abs(velocity) < FLUSH_BELOW] = 0
-        np.multiply(velocity, self.step_size, out=scratch)
-        parameters -= scratch
+        np.multiply(velocity, step_size, out=scratch)
+        np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
 class NormRms:
-    """The notebook's optimizer: one running mean square of the gradient's norm a tensor.
+    """The notebook's optimizer: one running mean square of the gradient's norm per tensor.
 
     s = γs + (1 - γ)·Σg², starting from 1; p -= η / √(s + ε) · g. After the first and then every
     `reset_every`-th step each s is set to 1 again (after its use).
     """
 
-    def __init__(self, parameters: np.ndarray, options: dict[str, Any], tensors: int) -> None:
+    def __init__(self, options: NormRmsOptions, moments: dict[str, np.ndarray]) -> None:
         self.decay, self.epsilon, self.reset_every = options["decay"], options["epsilon"], options["reset_every"]
-        self.moments = {"mean_square": np.ones(tensors)}
+        self.mean_square = moments["mean_square"]
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> None:
-        """Update every s and the step size of every tensor; remember both for the history."""
-        mean_square = self.moments["mean_square"]
-        mean_square *= self.decay
-        mean_square += (1 - self.decay) * squares
-        self.step_sizes = learning_rate / np.sqrt(mean_square + self.epsilon)
-        self.last_mean_square = mean_square.copy()
+    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
+        """Update every s; print its root, the step size and the gradient norm of every tensor."""
+        self.mean_square *= self.decay
+        self.mean_square += (1 - self.decay) * squares
+        sizes = learning_rate / np.sqrt(self.mean_square + self.epsilon)
+        printed = {"rms": np.sqrt(self.mean_square), "step": sizes, "gradient_norm": np.sqrt(squares)}
         if self.reset_every and (step - 1) % self.reset_every == 0:
-            mean_square[:] = 1
+            self.mean_square[:] = 1
+        return Update(functools.partial(self._move, step_sizes=sizes.tolist()), printed)
 
-    def update(
-        self, piece: slice, tensor: int, parameters: np.ndarray, gradient: np.ndarray, scratch: np.ndarray
-    ) -> None:
+    def _move(self, piece: Piece, scratch: np.ndarray, step_sizes: list[float]) -> None:
         """Move against the gradient by the tensor's step size."""
-        np.multiply(gradient, float(self.step_sizes[tensor]), out=scratch)
-        parameters -= scratch
+        np.multiply(piece.gradient, step_sizes[piece.tensor], out=scratch)
+        np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
-def make_optimizer(options: dict[str, Any], parameters: np.ndarray, tensors: int) -> Optimizer:
-    """Return the optimizer that `options["name"]` names, at its start.
+def initial_moments(options: OptimizerOptions, parameters: np.ndarray, tensors: int) -> dict[str, np.ndarray]:
+    """Return an optimizer's moments before the first step, by their names in a training state.
 
     Parameters
     ----------
@@ -137,5 +145,40 @@ def make_optimizer(options: dict[str, Any], parameters: np.ndarray, tensors: int
         How many tensors it holds.
     """
     if options["name"] == "norm_rms":
-        return NormRms(parameters, options, tensors)
-    return Sgd(parameters, options) if options["name"] == "sgd" else Adam(parameters, options)
+        return {"mean_square": np.ones(tensors)}
+    if options["name"] == "sgd":
+        return {"velocity": np.zeros_like(parameters)} if options["momentum"] else {}
+    return {"first_moment": np.zeros_like(parameters), "second_moment": np.zeros_like(parameters)}
+
+
+def make_optimizer(options: OptimizerOptions, moments: dict[str, np.ndarray]) -> Optimizer:
+    """Return the optimizer that `options["name"]` names; it updates `moments` in place."""
+    if options["name"] == "norm_rms":
+        return NormRms(options, moments)
+    return Sgd(options, moments) if options["name"] == "sgd" else Adam(options, moments)
+
+
+def learning_rate_share(schedule: ScheduleOptions, step: int, steps_per_epoch: int, epochs: int | None) -> float:
+    """Return the share of `learning_rate` to use in a step.
+
+    Parameters
+    ----------
+    schedule
+        `{name: constant}`, or `{name: cosine, warm_up, final}`: a linear rise over `warm_up` epochs, then
+        half a cosine that would reach the share `final` in the step after the last (Loshchilov and Hutter,
+        "SGDR", 2017, without restarts).
+    step
+        Counted from 0 over the whole training.
+    steps_per_epoch
+        Batches in an epoch.
+    epochs
+        Length of the whole training; a constant schedule ignores it.
+    """
+    if schedule["name"] == "constant":
+        return 1.0
+    assert epochs is not None
+    warm_up = schedule["warm_up"] * steps_per_epoch
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    progress = (step - warm_up) / max(1.0, epochs * steps_per_epoch - 1 - warm_up)
+    return schedule["final"] + (1 - schedule["final"]) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
