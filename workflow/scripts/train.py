@@ -39,39 +39,22 @@ def train(
 
     Parameters
     ----------
-    shards, folds
-        The training rows and their folds; those of `checkpoint.fold` are left out, and scored.
+    shards, folds, options, labels
+        As in `read_rows`.
     previous, output
         State and history of the checkpoint before (None for the first one) and of this one.
     checkpoint
-        Up to where to train which member.
-    options
-        The model's section of the config.
-    labels
-        All labels, or `auto` for those the shards have.
+        Which member to train up to which epoch.
     threads
         How many threads train.
     say
-        Told a line an epoch.
+        Called with one line per logged epoch.
     """
-    data = dataset.read_shards(shards, labels)
-    assert data.label is not None
-    fold = tables.match_folds(folds, data)
-    with threadpool_limits(1):
-        straighten(data.images, data.shape, options["preprocess"], out=data.images)
-    rows = training.Rows(data.images[fold != checkpoint.fold], data.label[fold != checkpoint.fold], data.pixel_max)
-    held_out = training.Rows(data.images[fold == checkpoint.fold], data.label[fold == checkpoint.fold], data.pixel_max)
-    sizes = [data.images.shape[1], *options["hidden"], len(data.labels)]
-    shape = data.shape
-    del data  # each image is held once from here on
-    history: list[dict[str, Any]] = []
-    if previous is None:
-        begin = training.start(sizes, options, checkpoint.fold)
-    else:
-        begin = state.read_state(previous[0])
-        if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
-            raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-        history = tables.read_history(previous[1]).to_dict("records")
+    rows, held_out, sizes, shape = read_rows(shards, folds, checkpoint.fold, options, labels)
+    begin = state.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
+    if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
+        raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
+    history = tables.read_history(previous[1]).to_dict("records") if previous else []
     with threadpool_limits(threads):
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()
@@ -85,6 +68,31 @@ def train(
         state.write_state(part, trainer.state())
     with replacing(output[1]) as part:
         pd.DataFrame(history).to_csv(part, index=False)
+
+
+def read_rows(
+    shards: Sequence[Path], folds: Path, fold: int, options: ModelOptions, labels: Any
+) -> tuple[training.Rows, training.Rows, list[int], Sequence[int]]:
+    """Return the rows to train on, those held out, the sizes of the network, and height and width of an image.
+
+    Parameters
+    ----------
+    shards, folds
+        The training rows and their folds.
+    fold
+        Rows of this one are held out.
+    options
+        The model's section of the config.
+    labels
+        All labels, or `auto` for those the shards have.
+    """
+    data = dataset.read_shards(shards, labels)
+    label, held_out = data.label, tables.match_folds(folds, data) == fold
+    assert label is not None
+    with threadpool_limits(1):
+        straighten(data.images, data.shape, options["preprocess"], out=data.images)
+    parts = [training.Rows(data.images[part], label[part], data.pixel_max) for part in (~held_out, held_out)]
+    return parts[0], parts[1], [data.images.shape[1], *options["hidden"], len(data.labels)], data.shape
 
 
 def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
@@ -109,10 +117,7 @@ def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float
 
 
 def scores(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
-    """Return the validation columns of a history row, and those of training where they can be had after the update.
-
-    A full batch is scored again, since its loss in the row is that before its only update.
-    """
+    """Return the scores of a history row: of the rows held out, and of full batches after their update."""
     found = {}
     if trainer.full_batch:
         found["train_loss"], found["train_accuracy"] = trainer.score(rows)

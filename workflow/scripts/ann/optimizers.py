@@ -5,144 +5,122 @@ cache through all passes of an update and several threads can share the work. `b
 step, before any piece is updated.
 """
 
-import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ann.options import AdamOptions, NormRmsOptions, OptimizerOptions, ScheduleOptions, SgdOptions
+from ann.options import OptimizerOptions, ScheduleOptions
 from ann.vectors import Piece
 
 FLUSH_STEPS = 256
 FLUSH_BELOW = 1e-20  # decays to the denormal numbers (1e-38) in some 390 steps at 0.9
 
 
-class Update(NamedTuple):
-    """One step of an optimizer.
+class Step(NamedTuple):
+    """What one step moves the parameters by, and its numbers for the history."""
 
-    Attributes
-    ----------
-    move
-        Moves the parameters of a piece; its second argument is a buffer of the piece's length.
-    printed
-        Numbers of each tensor for the history, by what they are.
-    """
-
-    move: Callable[[Piece, np.ndarray], None]
-    printed: dict[str, np.ndarray]
+    number: int  # from 1, over the whole training
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    gradient_scale: float  # below 1 where the gradient is clipped
+    ema_decay: float
+    by_tensor: dict[str, np.ndarray]  # what `Optimizer.begin` returned
 
 
 class Optimizer(Protocol):
     """What the training loop asks of an optimizer."""
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
-        """Return step `step` (from 1), given the squared gradient norm of each tensor."""
+    def begin(self, number: int, learning_rate: float, squares: np.ndarray) -> dict[str, np.ndarray]:
+        """Begin step `number`, given the squared gradient norm of each tensor; return what it has one of per tensor."""
+        return {}
+
+    def update(self, piece: Piece, step: Step, scratch: np.ndarray) -> None:
+        """Move the parameters of one piece; `scratch` is a buffer of its length."""
 
 
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1).
 
-    Both moments are kept without their factors 1 - β, which `begin` puts back: two passes over
-    the vectors less.
+    Both moments are kept without their factors 1 - β, and both bias corrections are folded into the step
+    size and epsilon: fewer passes over the vectors.
+
+    A moment whose gradient stays 0 (a pixel that is seldom lit) decays into the denormal numbers, whose
+    arithmetic is many times slower; it is set to 0 well before.
     """
 
-    def __init__(self, options: AdamOptions, moments: dict[str, np.ndarray]) -> None:
+    def __init__(self, options: OptimizerOptions, moments: dict[str, np.ndarray]) -> None:
         self.beta_1, self.beta_2, self.epsilon = options["beta_1"], options["beta_2"], options["epsilon"]
         self.first_moment, self.second_moment = moments["first_moment"], moments["second_moment"]
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
-        """Fold both bias corrections into the step size and epsilon, and flush tiny moments.
-
-        A moment whose gradient stays 0 (a pixel that is seldom lit) decays into the denormal
-        numbers, whose arithmetic is many times slower; it is set to 0 well before.
-        """
-        first_factor = (1 - self.beta_1) / (1 - self.beta_1**step)
-        second_factor = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**step)))
-        step_size = learning_rate * first_factor / second_factor
-        epsilon, flush = self.epsilon / second_factor, step % FLUSH_STEPS == 0
-        return Update(functools.partial(self._move, step_size=step_size, epsilon=epsilon, flush=flush), {})
-
-    def _move(self, piece: Piece, scratch: np.ndarray, step_size: float, epsilon: float, flush: bool) -> None:
+    def update(self, piece: Piece, step: Step, scratch: np.ndarray) -> None:
         """Set m = β1·m + g, v = β2·v + g², p = p - step_size · m / (√v + ε)."""
+        first_factor = (1 - self.beta_1) / (1 - self.beta_1**step.number)
+        second_factor = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**step.number)))
         first, second = self.first_moment[piece.span], self.second_moment[piece.span]
         first *= self.beta_1
         first += piece.gradient
         second *= self.beta_2
         second += np.square(piece.gradient, out=scratch)
-        if flush:
+        if step.number % FLUSH_STEPS == 0:
             first[np.abs(first) < FLUSH_BELOW] = 0
             second[second < FLUSH_BELOW**1.5] = 0
         np.sqrt(second, out=scratch)
-        scratch += epsilon
+        scratch += self.epsilon / second_factor
         np.divide(first, scratch, out=scratch)
-        scratch *= step_size
+        scratch *= step.learning_rate * first_factor / second_factor
         np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
-class Sgd:
+class Sgd(Optimizer):
     """Stochastic gradient descent with momentum (Polyak, 1964): u = μu + g; p -= ηu."""
 
-    def __init__(self, options: SgdOptions, moments: dict[str, np.ndarray]) -> None:
+    def __init__(self, options: OptimizerOptions, moments: dict[str, np.ndarray]) -> None:
         self.momentum, self.velocity = options["momentum"], moments.get("velocity")
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
-        """Return the step; tiny velocities are flushed as in Adam."""
-        flush = step % FLUSH_STEPS == 0
-        return Update(functools.partial(self._move, step_size=learning_rate, flush=flush), {})
-
-    def _move(self, piece: Piece, scratch: np.ndarray, step_size: float, flush: bool) -> None:
-        """Add the gradient to the velocity and move by it."""
+    def update(self, piece: Piece, step: Step, scratch: np.ndarray) -> None:
+        """Add the gradient to the velocity, flushed as in Adam, and move by it."""
         velocity = piece.gradient
         if self.velocity is not None:
             velocity = self.velocity[piece.span]
             velocity *= self.momentum
             velocity += piece.gradient
-            if flush:
+            if step.number % FLUSH_STEPS == 0:
                 velocity[np.abs(velocity) < FLUSH_BELOW] = 0
-        np.multiply(velocity, step_size, out=scratch)
+        np.multiply(velocity, step.learning_rate, out=scratch)
         np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
-class NormRms:
+class NormRms(Optimizer):
     """The notebook's optimizer: one running mean square of the gradient's norm per tensor.
 
     s = γs + (1 - γ)·Σg², starting from 1; p -= η / √(s + ε) · g. After the first and then every
     `reset_every`-th step each s is set to 1 again (after its use).
     """
 
-    def __init__(self, options: NormRmsOptions, moments: dict[str, np.ndarray]) -> None:
+    def __init__(self, options: OptimizerOptions, moments: dict[str, np.ndarray]) -> None:
         self.decay, self.epsilon, self.reset_every = options["decay"], options["epsilon"], options["reset_every"]
         self.mean_square = moments["mean_square"]
 
-    def begin(self, step: int, learning_rate: float, squares: np.ndarray) -> Update:
-        """Update every s; print its root, the step size and the gradient norm of every tensor."""
+    def begin(self, number: int, learning_rate: float, squares: np.ndarray) -> dict[str, np.ndarray]:
+        """Update every s; return its root, the step size and the gradient norm of each tensor."""
         self.mean_square *= self.decay
         self.mean_square += (1 - self.decay) * squares
-        sizes = learning_rate / np.sqrt(self.mean_square + self.epsilon)
-        printed = {"rms": np.sqrt(self.mean_square), "step": sizes, "gradient_norm": np.sqrt(squares)}
-        if self.reset_every and (step - 1) % self.reset_every == 0:
+        rms, sizes = np.sqrt(self.mean_square), learning_rate / np.sqrt(self.mean_square + self.epsilon)
+        if self.reset_every and (number - 1) % self.reset_every == 0:
             self.mean_square[:] = 1
-        return Update(functools.partial(self._move, step_sizes=sizes.tolist()), printed)
+        return {"rms": rms, "step": sizes, "gradient_norm": np.sqrt(squares)}
 
-    def _move(self, piece: Piece, scratch: np.ndarray, step_sizes: list[float]) -> None:
+    def update(self, piece: Piece, step: Step, scratch: np.ndarray) -> None:
         """Move against the gradient by the tensor's step size."""
-        np.multiply(piece.gradient, step_sizes[piece.tensor], out=scratch)
+        np.multiply(piece.gradient, float(step.by_tensor["step"][piece.tensor]), out=scratch)
         np.subtract(piece.parameters, scratch, out=piece.parameters)
 
 
 def initial_moments(options: OptimizerOptions, parameters: np.ndarray, tensors: int) -> dict[str, np.ndarray]:
     """Return an optimizer's moments before the first step, by their names in a training state.
 
-    Parameters
-    ----------
-    options
-        The config's `optimizer` section.
-    parameters
-        The flat vector, whose length and dtype the moments take.
-    tensors
-        How many tensors it holds.
+    They take length and dtype of the flat vector of parameters, which holds so many tensors.
     """
     if options["name"] == "norm_rms":
         return {"mean_square": np.ones(tensors)}
@@ -164,15 +142,12 @@ def learning_rate_share(schedule: ScheduleOptions, step: int, steps_per_epoch: i
     Parameters
     ----------
     schedule
-        `{name: constant}`, or `{name: cosine, warm_up, final}`: a linear rise over `warm_up` epochs, then
-        half a cosine that would reach the share `final` in the step after the last (Loshchilov and Hutter,
-        "SGDR", 2017, without restarts).
+        Constant, or a linear rise over `warm_up` epochs, then half a cosine that would reach the share `final`
+        in the step after the last (Loshchilov and Hutter, "SGDR", 2017, without restarts).
     step
         Counted from 0 over the whole training.
-    steps_per_epoch
-        Batches in an epoch.
-    epochs
-        Length of the whole training; a constant schedule ignores it.
+    steps_per_epoch, epochs
+        Length of an epoch and of the whole training; a constant schedule ignores them.
     """
     if schedule["name"] == "constant":
         return 1.0

@@ -1,49 +1,26 @@
-"""The types of the options that training reads: a model's section of the config, checked by its schema."""
+"""The options that training reads: a model's section of the config, which its schema has checked."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 
-class AdamOptions(TypedDict):
-    """Options of `optimizers.Adam`."""
+class OptimizerOptions(TypedDict, total=False):
+    """The section `optimizer`; `name` decides which of the other keys it has (see `optimizers`)."""
 
-    name: Literal["adam"]
+    name: Required[Literal["adam", "sgd", "norm_rms"]]
     beta_1: float
     beta_2: float
     epsilon: float
-
-
-class SgdOptions(TypedDict):
-    """Options of `optimizers.Sgd`."""
-
-    name: Literal["sgd"]
     momentum: float
-
-
-class NormRmsOptions(TypedDict):
-    """Options of `optimizers.NormRms`."""
-
-    name: Literal["norm_rms"]
     decay: float
-    epsilon: float
     reset_every: int
 
 
-class ConstantOptions(TypedDict):
-    """Options of a constant learning rate."""
+class ScheduleOptions(TypedDict, total=False):
+    """The section `schedule`; the other keys are those of the cosine."""
 
-    name: Literal["constant"]
-
-
-class CosineOptions(TypedDict):
-    """Options of a cosine schedule; `warm_up` counts epochs, `final` is a share of the peak."""
-
-    name: Literal["cosine"]
+    name: Required[Literal["constant", "cosine"]]
     warm_up: float
     final: float
-
-
-OptimizerOptions = AdamOptions | SgdOptions | NormRmsOptions
-ScheduleOptions = ConstantOptions | CosineOptions
 
 
 class ModelOptions(TypedDict):

@@ -7,11 +7,13 @@ its pieces of the parameters and prepares its rows of the next batch, so threads
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from ann import InputError, augment, network, optimizers, provenance
+from ann.optimizers import Optimizer, Step
 from ann.options import ModelOptions
 from ann.state import State
 from ann.vectors import Piece, Vectors
@@ -23,16 +25,6 @@ class Rows(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     pixel_max: int
-
-
-class Step(NamedTuple):
-    """What one step moves the parameters by, and its numbers for the history."""
-
-    update: optimizers.Update
-    learning_rate: float
-    gradient_norm: float
-    gradient_scale: float  # below 1 where the gradient is clipped
-    ema_decay: float
 
 
 def start(sizes: Sequence[int], options: ModelOptions, fold: int) -> State:
@@ -78,10 +70,7 @@ class Trainer:
         lit: np.ndarray = np.asarray(rows.images.any(axis=0))
         all_pixels = bool(augments or options["weight_decay"] or lit.all())
         self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
-        by_tensor = bool(options["optimizer"]["name"] == "norm_rms" or options["weight_decay"])
-        self.vectors = Vectors(
-            state.vectors, state.about["sizes"], options["output_bias"], None if all_pixels else lit, by_tensor, threads
-        )
+        self.vectors = Vectors(state, options, None if all_pixels else lit, threads)
         self.optimizer = optimizers.make_optimizer(options["optimizer"], self.vectors.used)
         self.full_batch = options["batch_size"] == "full"
         count = len(rows.labels)
@@ -91,8 +80,8 @@ class Trainer:
         self.deltas = [*network.allocate(self.vectors.layers[:-1], self.batch_size), self.outputs[-1]]
         distortions = [augment.Distortion(shape, options["augment"]) if augments else None for _ in range(threads)]
         self.workers = [
-            Worker(number, threads, self.vectors.pieces[number::threads], self.rows, self.images, distortion)
-            for number, distortion in enumerate(distortions)
+            Worker(i, threads, self.optimizer, self.vectors.pieces[i::threads], self.rows, self.images, distortion)
+            for i, distortion in enumerate(distortions)
         ]
         self.images_ready = False
 
@@ -122,7 +111,7 @@ class Trainer:
         columns = {
             f"{kind}_{name}": float(numbers[i])
             for i, name in enumerate(self.vectors.tensors)
-            for kind, numbers in last.update.printed.items()
+            for kind, numbers in last.by_tensor.items()
         }
         return {
             "epoch": self.epoch,
@@ -176,11 +165,11 @@ class Trainer:
         scale = clip / norm if clip and norm > clip else 1.0
         steps_per_epoch = -(-len(self.rows.labels) // self.batch_size)
         share = optimizers.learning_rate_share(options["schedule"], self.step, steps_per_epoch, total_epochs)
+        rate = options["learning_rate"] * share
         self.step += 1
-        update = self.optimizer.begin(self.step, options["learning_rate"] * share, squares * scale**2)
         # the average of few steps follows closely, so that the random start is soon forgotten
         ema_decay = min(options["ema_decay"], self.step / (self.step + 9))
-        return Step(update, options["learning_rate"] * share, norm, scale, ema_decay)
+        return Step(self.step, rate, norm, scale, ema_decay, self.optimizer.begin(self.step, rate, squares * scale**2))
 
     def _work(
         self, pool: ThreadPoolExecutor, step: Step | None, batch: np.ndarray | None, generator: np.random.Generator
@@ -235,39 +224,24 @@ class Trainer:
             )
 
 
+@dataclass
 class Worker:
-    """One thread: it updates its pieces of the parameters and prepares its rows of every batch.
+    """One thread: it updates its pieces of the parameters and prepares its rows of every batch."""
 
-    Parameters
-    ----------
-    number, threads
-        The number of this thread, from 0, and how many there are.
-    pieces
-        The pieces that this thread alone updates.
-    rows
-        The rows to train on.
-    images
-        Where batches are prepared: shape (batch, pixels), each thread writing its own share.
-    distortion
-        Distorts this thread's images; None without augmentation.
-    """
+    number: int  # from 0
+    threads: int  # how many there are
+    optimizer: Optimizer
+    pieces: list[Piece]  # updated by this thread alone
+    rows: Rows  # all that are trained on
+    images: np.ndarray  # the batch, shape (batch, pixels), of which each thread fills its share
+    distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
 
-    def __init__(
-        self,
-        number: int,
-        threads: int,
-        pieces: list[Piece],
-        rows: Rows,
-        images: np.ndarray,
-        distortion: augment.Distortion | None,
-    ) -> None:
-        self.number, self.threads, self.pieces = number, threads, pieces
-        self.rows, self.images, self.distortion = rows, images, distortion
-        self.raw = np.empty((-(-len(images) // threads), images.shape[1]), np.uint8)
-        self.scratch = np.empty(max((len(piece.gradient) for piece in pieces), default=0), images.dtype)
+    def __post_init__(self) -> None:
+        self.raw = np.empty((-(-len(self.images) // self.threads), self.images.shape[1]), np.uint8)
+        self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
 
     def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
-        """Update by the step, then prepare the batch, each where there is one; see `update` and `prepare`."""
+        """Update by the step, then prepare the batch, each where there is one."""
         if step is not None:
             self.update(step)
         if batch is not None:
@@ -280,7 +254,7 @@ class Worker:
                 scratch = self.scratch[: len(piece.gradient)]
                 if step.gradient_scale != 1.0:
                     np.multiply(piece.gradient, step.gradient_scale, out=piece.gradient)
-                step.update.move(piece, scratch)
+                self.optimizer.update(piece, step, scratch)
                 if piece.ema is not None:
                     np.subtract(piece.parameters, piece.ema, out=scratch)
                     scratch *= 1 - step.ema_decay

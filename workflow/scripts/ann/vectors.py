@@ -4,32 +4,24 @@ Laid out for speed: without the weights of pixels that are never lit, where noth
 cut into pieces that one thread updates while they stay in its cache.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from ann import network
 from ann.network import Layer
+from ann.options import ModelOptions
+from ann.state import State
 
 PIECE = 1 << 16  # parameters updated at once
 
 
 class Piece(NamedTuple):
-    """A part of the flat vectors that one thread updates at once.
+    """A part of the flat vectors that one thread updates at once, as views."""
 
-    Attributes
-    ----------
-    span
-        Where it is in the flat vectors.
-    tensor
-        The number of the tensor it is in; 0 where pieces do not keep to one tensor.
-    parameters, gradient, ema
-        Views of these vectors; `ema` is None without a moving average.
-    """
-
-    span: slice
-    tensor: int
+    span: slice  # where it is in them
+    tensor: int  # the number of its tensor; 0 where pieces do not keep to one
     parameters: np.ndarray
     gradient: np.ndarray
     ema: np.ndarray | None = None
@@ -40,38 +32,29 @@ class Vectors:
 
     Parameters
     ----------
-    full
-        `parameters` and what goes with them, as in a training state; not altered.
-    sizes, output_bias
-        The network's, as in `network.tensor_shapes`.
+    state
+        Its vectors are copied, not altered.
+    options
+        The model's section of the config.
     lit
         bool, shape (pixels,): the pixels whose weights are in use; None for all.
-    by_tensor
-        Whether each piece keeps to one tensor.
     threads
         Each gets as many pieces as the others.
     """
 
-    def __init__(
-        self,
-        full: dict[str, np.ndarray],
-        sizes: Sequence[int],
-        output_bias: bool,
-        lit: np.ndarray | None,
-        by_tensor: bool,
-        threads: int,
-    ) -> None:
-        self.sizes, self.output_bias, self.lit = list(sizes), output_bias, lit
-        self._full = {name: vector.copy() for name, vector in full.items()}
+    def __init__(self, state: State, options: ModelOptions, lit: np.ndarray | None, threads: int) -> None:
+        self.sizes, self.output_bias, self.lit = state.about["sizes"], options["output_bias"], lit
+        self._full = {name: vector.copy() for name, vector in state.vectors.items()}
         self.used = {name: self._leave_out_unlit(vector) for name, vector in self._full.items()}
         self.parameters, ema = self.used["parameters"], self.used.get("ema")
         self.gradient = np.zeros_like(self.parameters)
-        used_sizes = [sizes[0] if lit is None else int(lit.sum()), *sizes[1:]]
-        self.tensors = network.tensor_views(self.parameters, used_sizes, output_bias)
-        self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, output_bias)
+        used_sizes = [self.sizes[0] if lit is None else int(lit.sum()), *self.sizes[1:]]
+        self.tensors = network.tensor_views(self.parameters, used_sizes, self.output_bias)
+        self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, self.output_bias)
         self.layers, self.gradient_layers = network.as_layers(self.tensors), network.as_layers(self.tensor_gradients)
         # as many pieces for each thread, none larger than PIECE
         count = threads * -(-self.parameters.size // (threads * PIECE))
+        by_tensor = options["optimizer"]["name"] == "norm_rms" or options["weight_decay"]
         lengths = [tensor.size for tensor in self.tensors.values()] if by_tensor else [self.parameters.size]
         self.pieces = [
             Piece(span, tensor, self.parameters[span], self.gradient[span], None if ema is None else ema[span])
