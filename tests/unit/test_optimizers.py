@@ -1,4 +1,4 @@
-"""optimizers.py, schedules.py and what the trainer adds: the textbooks' formulas, step by step in float64."""
+"""optimizers.py and what the trainer adds: the textbooks' formulas, step by step in float64."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plain
 import pytest
-from mnist_numpy.ann import network, optimizers, schedules, training
+from mnist_numpy.ann import network, optimizers, training, vectors
 
 STEPS = 300  # past the step at which tiny moments are flushed
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ def test_an_optimizer_alone_takes_the_steps_of_its_formula(options):
     wanted = {name: parameters[span].copy() for name, span in spans.items()}
     walk = textbook(options, wanted)
     next(walk)
-    optimizer = optimizers.make_optimizer(options, parameters, 2)
+    optimizer = optimizers.make_optimizer(options, optimizers.initial_moments(options, parameters, 2))
     # pieces need not be tensors
     pieces = [(slice(0, 11), 0), (slice(11, 30), 0), (slice(30, 50), 1)]
     for step in range(1, STEPS + 1):
@@ -71,10 +71,10 @@ def test_an_optimizer_alone_takes_the_steps_of_its_formula(options):
         gradient[3] = 0  # a weight that nothing ever moves
         rate = 0.1 / step
         squares = np.array([np.sum(gradient[span] ** 2) for span in spans.values()])
-        optimizer.begin(step, rate, squares)
-        for piece, tensor in pieces:
-            given = gradient[piece].copy()
-            optimizer.update(piece, tensor, parameters[piece], given, np.empty(len(given)))
+        now = optimizers.Step(step, rate, 1.0, 1.0, 0.0, optimizer.begin(step, rate, squares))
+        for span, tensor in pieces:
+            piece = vectors.Piece(span, tensor, parameters[span], gradient[span].copy())
+            optimizer.update(piece, now, np.empty(len(piece.gradient)))
         send(walk, {name: gradient[span] for name, span in spans.items()}, rate)
     for name, span in spans.items():
         np.testing.assert_allclose(parameters[span], wanted[name], rtol=1e-11, atol=1e-13)
@@ -154,23 +154,24 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
 )
 def test_a_moment_whose_gradient_stays_zero_never_becomes_denormal(options):
     parameters, scratch = np.ones(4, np.float32), np.empty(4, np.float32)
-    optimizer = optimizers.make_optimizer(whole(options), parameters, 1)
+    moments = optimizers.initial_moments(whole(options), parameters, 1)
+    optimizer = optimizers.make_optimizer(whole(options), moments)
     for step in range(1, 1500):
         gradient = np.full(4, 1.0 if step == 1 else 0.0, np.float32)
-        optimizer.begin(step, 1e-3, np.zeros(1))
-        optimizer.update(slice(0, 4), 0, parameters, gradient, scratch)
-        assert not any(plain.denormals(moment) for moment in optimizer.moments.values()), step
-    assert not any(moment.any() for moment in optimizer.moments.values())
+        now = optimizers.Step(step, 1e-3, 1.0, 1.0, 0.0, optimizer.begin(step, 1e-3, np.zeros(1)))
+        optimizer.update(vectors.Piece(slice(0, 4), 0, parameters, gradient), now, scratch)
+        assert not any(plain.denormals(moment) for moment in moments.values()), step
+    assert not any(moment.any() for moment in moments.values())
 
 
 def test_the_constant_schedule_does_not_look_at_the_number_of_epochs():
-    shares = [schedules.learning_rate_share({"name": "constant"}, step, 5, None) for step in (0, 3, 100)]
+    shares = [optimizers.learning_rate_share({"name": "constant"}, step, 5, None) for step in (0, 3, 100)]
     assert shares == [1, 1, 1]
 
 
 def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_step():
     schedule = {"name": "cosine", "warm_up": 2.0, "final": 0.2}
-    shares = [schedules.learning_rate_share(schedule, step, 4, 10) for step in range(40)]
+    shares = [optimizers.learning_rate_share(schedule, step, 4, 10) for step in range(40)]
     np.testing.assert_allclose(shares[:8], np.arange(1, 9) / 9)
     assert shares[8] == 1
     np.testing.assert_allclose(np.diff(shares[:9]), 1 / 9)
@@ -182,5 +183,5 @@ def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_st
 
 def test_the_cosine_without_warm_up_begins_at_the_top_and_ends_at_nothing():
     schedule = {"name": "cosine", "warm_up": 0.0, "final": 0.0}
-    shares = [schedules.learning_rate_share(schedule, step, 3, 3) for step in range(9)]
+    shares = [optimizers.learning_rate_share(schedule, step, 3, 3) for step in range(9)]
     np.testing.assert_allclose(shares, [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(9)], atol=1e-15)

@@ -89,7 +89,7 @@ def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float
 def test_a_row_of_the_history_has_the_documented_columns_in_order():
     trainer, rows, row = trained()
     running = row["train_loss"]
-    complete = train.complete_row(row, trainer, rows, rows)
+    complete = row | train.scores(trainer, rows, rows)
     assert list(complete) == [
         "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
         "gradient_norm", "images_per_second", "seconds",
@@ -102,7 +102,7 @@ def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_num
     trainer, rows, row = trained(batch_size="full")
     before = row["train_loss"]
     nothing = rows._replace(images=rows.images[:0], labels=rows.labels[:0])
-    complete = train.complete_row(row, trainer, rows, nothing)
+    complete = row | train.scores(trainer, rows, nothing)
     assert (complete["train_loss"], complete["train_accuracy"]) == trainer.score(rows)
     assert complete["train_loss"] < before
     assert np.isnan([complete["validation_loss"], complete["validation_accuracy"]]).all()

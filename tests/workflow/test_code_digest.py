@@ -34,7 +34,7 @@ WANTED = {
     "mnist_numpy/figures/plots.py:learning_curves": {"figures"},
     "mnist_numpy/ann/metrics.py:wilson_interval": {"evaluate", "compare", "figures", "score"},
     "mnist_numpy/ann/optimizers.py:Adam": {"train"},
-    "mnist_numpy/ann/schedules.py:learning_rate_share": {"train"},
+    "mnist_numpy/ann/optimizers.py:learning_rate_share": {"train"},
     "mnist_numpy/files/ingest.py:read_labels": {"normalize"},
     "mnist_numpy/files/compression.py:open_table": {"normalize", "submission"},
     "mnist_numpy/files/checkpoints.py:write_weights": {"export"},

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mnist_numpy.ann import training
+from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
@@ -32,7 +33,7 @@ def train(
     previous: tuple[Path, Path] | None,
     output: tuple[Path, Path],
     checkpoint: Checkpoint,
-    options: dict[str, Any],
+    options: ModelOptions,
     labels: Any,
     threads: int,
     say: Callable[[str], None],
@@ -41,46 +42,29 @@ def train(
 
     Parameters
     ----------
-    shards, folds
-        The training rows and their folds; those of `checkpoint.fold` are left out, and scored.
+    shards, folds, options, labels
+        As in `read_rows`.
     previous, output
         State and history of the checkpoint before (None for the first one) and of this one.
     checkpoint
-        Up to where to train which member.
-    options
-        The model's section of the config.
-    labels
-        All labels, or `auto` for those the shards have.
+        Which member to train up to which epoch.
     threads
         How many threads train.
     say
-        Told a line an epoch.
+        Called with one line per logged epoch.
     """
-    data = dataset.read_shards(shards, labels)
-    assert data.label is not None
-    fold = match_folds(folds, data)
-    with threadpool_limits(1):
-        straighten(data.images, data.shape, options["preprocess"], out=data.images)
-    rows = training.Rows(data.images[fold != checkpoint.fold], data.label[fold != checkpoint.fold], data.pixel_max)
-    held_out = training.Rows(data.images[fold == checkpoint.fold], data.label[fold == checkpoint.fold], data.pixel_max)
-    sizes = [data.images.shape[1], *options["hidden"], len(data.labels)]
-    shape = data.shape
-    del data  # each image is held once from here on
-    history: list[dict[str, Any]] = []
-    if previous is None:
-        begin = training.start(sizes, options, checkpoint.fold)
-    else:
-        begin = checkpoints.read_state(previous[0])
-        if (begin.about["sizes"], begin.about["options"]) != (sizes, options):
-            raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-        history = read_history(previous[1]).to_dict("records")
+    rows, held_out, sizes, shape = read_rows(shards, folds, checkpoint.fold, options, labels)
+    begin = checkpoints.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
+    if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
+        raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
+    history = read_history(previous[1]).to_dict("records") if previous else []
     with threadpool_limits(threads), refusing_divergence():
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()
         for epoch in range(begin.epoch + 1, checkpoint.epoch + 1):
             row = trainer.run_epoch(checkpoint.total_epochs)
             if epoch == checkpoint.epoch or (epoch - 1) % options["log_every"] == 0:
-                history.append(complete_row(row, trainer, rows, held_out))
+                history.append(row | scores(trainer, rows, held_out))
                 pace = (time.perf_counter() - began) / (epoch - begin.epoch)
                 say(progress_line(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
     checkpoints.write_state(output[0], trainer.state())
@@ -94,6 +78,31 @@ def refusing_divergence() -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise InputError(str(error)) from error
+
+
+def read_rows(
+    shards: Sequence[Path], folds: Path, fold: int, options: ModelOptions, labels: Any
+) -> tuple[training.Rows, training.Rows, list[int], Sequence[int]]:
+    """Return the rows to train on, those held out, the sizes of the network, and height and width of an image.
+
+    Parameters
+    ----------
+    shards, folds
+        The training rows and their folds.
+    fold
+        Rows of this one are held out.
+    options
+        The model's section of the config.
+    labels
+        All labels, or `auto` for those the shards have.
+    """
+    data = dataset.read_shards(shards, labels)
+    label, held_out = data.label, match_folds(folds, data) == fold
+    assert label is not None
+    with threadpool_limits(1):
+        straighten(data.images, data.shape, options["preprocess"], out=data.images)
+    parts = [training.Rows(data.images[part], label[part], data.pixel_max) for part in (~held_out, held_out)]
+    return parts[0], parts[1], [data.images.shape[1], *options["hidden"], len(data.labels)], data.shape
 
 
 def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
@@ -117,16 +126,14 @@ def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float
     return f"{sentence}, more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
 
 
-def complete_row(
-    row: dict[str, float], trainer: training.Trainer, rows: training.Rows, held_out: training.Rows
-) -> dict[str, float]:
-    """Add validation figures, and for full batches the training figures after the update."""
+def scores(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
+    """Return the scores of a history row: of the rows held out, and of full batches after their update."""
+    found = {}
     if trainer.full_batch:
-        row["train_loss"], row["train_accuracy"] = trainer.score(rows)
-    validation = trainer.score(held_out) if len(held_out.labels) else (np.nan, np.nan)
-    speed = {name: row.pop(name) for name in ("gradient_norm", "images_per_second", "seconds")}
-    scores = {"validation_loss": validation[0], "validation_accuracy": validation[1]}
-    return row | scores | speed | trainer.optimizer_columns()
+        found["train_loss"], found["train_accuracy"] = trainer.score(rows)
+    if len(held_out.labels):
+        found["validation_loss"], found["validation_accuracy"] = trainer.score(held_out)
+    return found
 
 
 def progress_line(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:

@@ -1,21 +1,22 @@
-"""The training loop: (state, data) -> state, one epoch at a time.
+"""The training of one member. The loop is in `Trainer._train_epoch`: forward, backward, update.
 
-The matrix products are the BLAS's to share among its threads. Between the products of one step and of
-the next, each of our own threads updates its pieces of the parameters and then makes ready its rows
-of the next batch: one meeting of the threads a step.
+The BLAS parallelizes the matrix products of a step. After them each of our own threads, a `Worker`, updates
+its pieces of the parameters and prepares its rows of the next batch, so threads synchronize once per step.
 """
 
-import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from mnist_numpy.ann import augment, network, optimizers, provenance, schedules
+from mnist_numpy.ann import augment, network, optimizers, provenance
+from mnist_numpy.ann.optimizers import Optimizer, Step
+from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.state import State
-from mnist_numpy.ann.vectors import Vectors
+from mnist_numpy.ann.vectors import Piece, Vectors
 
 
 class Rows(NamedTuple):
@@ -26,20 +27,19 @@ class Rows(NamedTuple):
     pixel_max: int
 
 
-def start(sizes: Sequence[int], options: dict[str, Any], fold: int) -> State:
+def start(sizes: Sequence[int], options: ModelOptions, fold: int) -> State:
     """Return the state before the first epoch of the member that leaves out `fold`."""
     seed = [options["seed"], fold]
     parameters = network.initialize(
         sizes, options["output_bias"], options["initializer"], seed, np.dtype(options["dtype"])
     )
     tensors = len(network.tensor_shapes(sizes, options["output_bias"]))
-    vectors = {"parameters": parameters}
-    vectors |= optimizers.make_optimizer(options["optimizer"], parameters, tensors).moments
-    if options["ema_decay"]:
-        vectors["ema"] = parameters.copy()
+    moments = optimizers.initial_moments(options["optimizer"], parameters, tensors)
+    ema = {"ema": parameters.copy()} if options["ema_decay"] else {}
     # the third number keeps this stream apart from the one that drew the parameters
+    generator = np.random.default_rng([*seed, 1])
     about = {"sizes": list(sizes), "options": options, "trained": []}
-    return State(0, 0, vectors, np.random.default_rng([*seed, 1]), about)
+    return State(0, 0, {"parameters": parameters, **moments, **ema}, generator, about)
 
 
 class Trainer:
@@ -48,7 +48,7 @@ class Trainer:
     Parameters
     ----------
     state
-        Where to go on from; not altered.
+        Where to continue from; not altered.
     rows
         The rows to train on.
     shape
@@ -59,40 +59,37 @@ class Trainer:
         How many threads share the work; results depend on it in the last bits.
     """
 
-    def __init__(self, state: State, rows: Rows, shape: Sequence[int], options: dict[str, Any], threads: int) -> None:
-        self.options, self.threads = options, threads
-        self.epoch_number, self.step = state.epoch, state.step
+    def __init__(self, state: State, rows: Rows, shape: Sequence[int], options: ModelOptions, threads: int) -> None:
+        self.options, self.epoch, self.step, self.about = options, state.epoch, state.step, state.about
         self.generator = np.random.default_rng()
         self.generator.bit_generator.state = state.generator.bit_generator.state
-        self.about, self.first_epoch, self.circumstances = (
-            state.about,
-            state.epoch + 1,
-            provenance.circumstances(threads),
-        )
-        self.augments = augment.is_active(options["augment"])
+        self.first_epoch, self.circumstances = state.epoch + 1, provenance.circumstances(threads)
+        augments = augment.is_active(options["augment"])
         # the weights of a pixel that is never lit have no gradient: where nothing else moves them
         # either, they need no arithmetic
         lit: np.ndarray = np.asarray(rows.images.any(axis=0))
-        all_pixels = bool(self.augments or options["weight_decay"] or lit.all())
+        all_pixels = bool(augments or options["weight_decay"] or lit.all())
         self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
-        sizes, output_bias = state.about["sizes"], options["output_bias"]
-        by_tensor = bool(options["optimizer"]["name"] == "norm_rms" or options["weight_decay"])
-        self.vectors = Vectors(state.vectors, sizes, output_bias, None if all_pixels else lit, by_tensor, threads)
-        self.optimizer = optimizers.make_optimizer(
-            options["optimizer"], self.vectors.parameters, len(self.vectors.tensors)
-        )
-        for name in self.optimizer.moments:
-            self.optimizer.moments[name] = self.vectors.used[name]
+        self.vectors = Vectors(state, options, None if all_pixels else lit, threads)
+        self.optimizer = optimizers.make_optimizer(options["optimizer"], self.vectors.used)
         self.full_batch = options["batch_size"] == "full"
-        self.batch_size = len(rows.labels) if self.full_batch else min(options["batch_size"], len(rows.labels))
-        self.steps_per_epoch = -(-len(rows.labels) // self.batch_size)
+        count = len(rows.labels)
+        self.batch_size = count if options["batch_size"] == "full" else min(options["batch_size"], count)
+        self.images = np.empty((self.batch_size, self.rows.images.shape[1]), self.vectors.parameters.dtype)
         self.outputs = network.allocate(self.vectors.layers, self.batch_size)
         self.deltas = [*network.allocate(self.vectors.layers[:-1], self.batch_size), self.outputs[-1]]
-        self.images = np.empty((self.batch_size, self.rows.images.shape[1]), self.vectors.parameters.dtype)
-        self.helpers = [_Helper(self, shape, number) for number in range(threads)]
+        distortions = [augment.Distortion(shape, options["augment"]) if augments else None for _ in range(threads)]
+        self.workers = [
+            Worker(i, threads, self.optimizer, self.vectors.pieces[i::threads], self.rows, self.images, distortion)
+            for i, distortion in enumerate(distortions)
+        ]
+        self.images_ready = False
 
     def run_epoch(self, total_epochs: int | None) -> dict[str, float]:
-        """Train one epoch and return its row of the history (without validation).
+        """Train one epoch and return its row of the history.
+
+        Loss and accuracy are those of each batch before its update. The validation columns are nan, for the
+        caller to fill in.
 
         Parameters
         ----------
@@ -106,100 +103,98 @@ class Trainer:
         """
         began = time.perf_counter()
         count = len(self.rows.labels)
+        total_loss, correct, norms, last = self._train_epoch(total_epochs)
+        self.epoch += 1
+        loss = total_loss / count
+        self._check_finite(loss, norms, self.vectors.parameters)
+        seconds = time.perf_counter() - began
+        columns = {
+            f"{kind}_{name}": float(numbers[i])
+            for i, name in enumerate(self.vectors.tensors)
+            for kind, numbers in last.by_tensor.items()
+        }
+        return {
+            "epoch": self.epoch,
+            "learning_rate": last.learning_rate,
+            "train_loss": loss,
+            "train_accuracy": correct / count,
+            "validation_loss": np.nan,
+            "validation_accuracy": np.nan,
+            "gradient_norm": float(np.mean(norms)),
+            "images_per_second": count / seconds,
+            "seconds": seconds,
+            **columns,
+        }
+
+    def _train_epoch(self, total_epochs: int | None) -> tuple[float, int, list[float], Step]:
+        """Train an epoch; return the sums of loss and right answers, all gradient norms, and the last step."""
+        options, layers, count = self.options, self.vectors.layers, len(self.rows.labels)
         order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
         order = np.arange(count) if self.full_batch else np.random.default_rng(order_seed).permutation(count)
         batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
-        augment_generator = np.random.default_rng([augment_seed, 0])
-        dropout_generator = np.random.default_rng(dropout_seed)
-        self.loss, self.correct = 0.0, 0
-        self.gradient_norms: list[float] = []
-        # what is not finite any more is found, and told, at the end of the epoch
-        with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, self.threads - 1)) as pool:
-            drawn = self._draw(batches[0], augment_generator)
-            self._share_out(pool, functools.partial(_Helper.prepare, batch=batches[0], drawn=drawn))
+        distortions, dropout = np.random.default_rng([augment_seed, 0]), np.random.default_rng(dropout_seed)
+        loss, correct, norms = 0.0, 0, []
+        # what is no longer finite is found and reported at the end of the epoch
+        with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, len(self.workers) - 1)) as pool:
+            self._work(pool, None, None if self.images_ready else batches[0], distortions)
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
-                self._differentiate(batch, dropout_generator)
-                self._begin_update(total_epochs)
-                drawn = self._draw(following, augment_generator)
-                self._share_out(pool, functools.partial(_Helper.update_then_prepare, following=following, drawn=drawn))
-        self.epoch_number += 1
-        loss = self.loss / count
-        self._check_finite(loss, self.gradient_norms, self.vectors.parameters)
-        seconds = time.perf_counter() - began
-        return {
-            "epoch": self.epoch_number,
-            "learning_rate": self.learning_rate,
-            "train_loss": loss,
-            "train_accuracy": self.correct / count,
-            "gradient_norm": float(np.mean(self.gradient_norms)),
-            "images_per_second": count / seconds,
-            "seconds": seconds,
-        }
+                labels, images = self.rows.labels[batch], self.images[: len(batch)]
+                outputs = [output[: len(batch)] for output in self.outputs]
+                deltas = [delta[: len(batch)] for delta in self.deltas]
+                logits = network.forward(layers, images, outputs, options["dropout"], dropout)
+                correct += network.count_correct(logits, labels)
+                log_probabilities = network.log_softmax(logits)
+                loss += network.cross_entropy(log_probabilities, labels)
+                network.output_delta(log_probabilities, labels, options["label_smoothing"])
+                network.backward(layers, self.vectors.gradient_layers, images, outputs, deltas, options["dropout"])
+                step = self._begin_step(total_epochs)
+                self._work(pool, step, following, distortions)
+                norms.append(step.gradient_norm)
+        # a full batch has the same rows in the same order in every epoch
+        self.images_ready = self.full_batch and not augment.is_active(options["augment"])
+        return loss, correct, norms, step
 
-    def _share_out(self, pool: ThreadPoolExecutor, task: Callable[["_Helper"], None]) -> None:
-        """Run a task for every helper, the first in this thread."""
-        others = [pool.submit(task, helper) for helper in self.helpers[1:]]
-        task(self.helpers[0])
-        for other in others:
-            other.result()
-
-    def _draw(self, batch: np.ndarray | None, generator: np.random.Generator) -> np.ndarray | None:
-        """Draw the distortions of a whole batch, so that they are the same for any number of threads."""
-        distortion = self.helpers[0].distortion
-        return None if batch is None or distortion is None else distortion.draw(len(batch), generator)
-
-    def _differentiate(self, batch: np.ndarray, generator: np.random.Generator) -> None:
-        """Carry a batch forward and back; add up its loss and correct answers."""
-        options, layers, labels = self.options, self.vectors.layers, self.rows.labels[batch]
-        images = self.images[: len(batch)]
-        outputs = [output[: len(batch)] for output in self.outputs]
-        deltas = [delta[: len(batch)] for delta in self.deltas]
-        network.forward(layers, images, outputs, options["dropout"], generator)
-        self.correct += network.count_correct(outputs[-1], labels)
-        log_probabilities = network.log_softmax(outputs[-1])
-        self.loss += network.cross_entropy(log_probabilities, labels)
-        network.output_delta(log_probabilities, labels, options["label_smoothing"])
-        network.backward(layers, self.vectors.gradient_layers, images, outputs, deltas, options["dropout"])
-
-    def _begin_update(self, total_epochs: int | None) -> None:
-        """Complete the gradient, measure and clip it, and settle the step size."""
+    def _begin_step(self, total_epochs: int | None) -> Step:
+        """Complete the gradient, measure it, and return what to move by."""
         options = self.options
         if options["weight_decay"]:
             self.vectors.add_weight_decay(options["weight_decay"])
         squares = self.vectors.gradient_squares()
         norm = float(np.sqrt(squares.sum()))
-        self.gradient_norms.append(norm)
         clip = options["gradient_clip"]
-        self.gradient_scale = clip / norm if clip and norm > clip else 1.0
-        share = schedules.learning_rate_share(options["schedule"], self.step, self.steps_per_epoch, total_epochs)
-        self.learning_rate = options["learning_rate"] * share
+        scale = clip / norm if clip and norm > clip else 1.0
+        steps_per_epoch = -(-len(self.rows.labels) // self.batch_size)
+        share = optimizers.learning_rate_share(options["schedule"], self.step, steps_per_epoch, total_epochs)
+        rate = options["learning_rate"] * share
         self.step += 1
-        self.last_squares = squares * self.gradient_scale**2
-        self.optimizer.begin(self.step, self.learning_rate, self.last_squares)
         # the average of few steps follows closely, so that the random start is soon forgotten
-        self.ema_decay = min(options["ema_decay"], self.step / (self.step + 9))
+        ema_decay = min(options["ema_decay"], self.step / (self.step + 9))
+        return Step(self.step, rate, norm, scale, ema_decay, self.optimizer.begin(self.step, rate, squares * scale**2))
 
-    def optimizer_columns(self) -> dict[str, float]:
-        """Return what the notebook prints of each tensor: RMS, step size and gradient norm."""
-        if not isinstance(self.optimizer, optimizers.NormRms):
-            return {}
-        columns = {}
-        for i, name in enumerate(self.vectors.tensors):
-            columns[f"rms_{name}"] = float(np.sqrt(self.optimizer.last_mean_square[i]))
-            columns[f"step_{name}"] = float(self.optimizer.step_sizes[i])
-            columns[f"gradient_norm_{name}"] = float(np.sqrt(self.last_squares[i]))
-        return columns
+    def _work(
+        self, pool: ThreadPoolExecutor, step: Step | None, batch: np.ndarray | None, generator: np.random.Generator
+    ) -> None:
+        """Let every worker update by the step and then prepare the batch, the first in this thread.
+
+        The distortions of a batch are drawn here, so that they are the same for any number of threads.
+        """
+        distortion = self.workers[0].distortion
+        drawn = None if batch is None or distortion is None else distortion.draw(len(batch), generator)
+        others = [pool.submit(worker.work, step, batch, drawn) for worker in self.workers[1:]]
+        self.workers[0].work(step, batch, drawn)
+        for other in others:
+            other.result()
 
     def score(self, rows: Rows) -> tuple[float, float]:
-        """Return mean loss and accuracy of the network at hand on some rows.
+        """Return mean loss and accuracy on some rows, with the averaged weights where there are any.
 
         Raises
         ------
         FloatingPointError
-            Where the loss is no finite number.
+            Where the loss is not a finite number.
         """
         layers = self.vectors.predicting_layers()
-        shares = np.array_split(np.arange(len(rows.labels)), self.threads)
+        shares = np.array_split(np.arange(len(rows.labels)), len(self.workers))
 
         def score_share(share: np.ndarray) -> tuple[float, int]:
             labels = rows.labels[share]
@@ -207,7 +202,7 @@ class Trainer:
                 probabilities = network.predict(layers, rows.images[share], rows.pixel_max)
             return network.cross_entropy(np.log(probabilities), labels), network.count_correct(probabilities, labels)
 
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(len(shares)) as pool:
             losses, correct = zip(*pool.map(score_share, shares), strict=True)
         loss = sum(losses) / len(rows.labels)
         self._check_finite(loss)  # the last step of an epoch may be the one too many
@@ -215,64 +210,62 @@ class Trainer:
 
     def state(self) -> State:
         """Return the state after the last epoch, valid until the next."""
-        epochs = self.first_epoch, self.epoch_number
+        epochs = self.first_epoch, self.epoch
         trained = provenance.extended(self.about["trained"], epochs, self.circumstances)
         about = {**self.about, "trained": trained}
-        return State(self.epoch_number, self.step, self.vectors.full(), self.generator, about)
+        return State(self.epoch, self.step, self.vectors.full(), self.generator, about)
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
             raise FloatingPointError(
-                f"training diverged in epoch {self.epoch_number}: the loss is {loss:g}; "
+                f"training diverged in epoch {self.epoch}: the loss is {loss:g}; "
                 f"lower learning_rate (now {self.options['learning_rate']:g})"
                 + ("" if self.options["gradient_clip"] else " or set gradient_clip")
             )
 
 
-class _Helper:
-    """One thread's share of what is done between the matrix products, with its buffers."""
+@dataclass
+class Worker:
+    """One thread: it updates its pieces of the parameters and prepares its rows of every batch."""
 
-    def __init__(self, trainer: Trainer, shape: Sequence[int], number: int) -> None:
-        self.trainer, self.number = trainer, number
-        most = -(-trainer.batch_size // trainer.threads)
-        self.raw = np.empty((most, trainer.images.shape[1]), np.uint8)
-        largest = max(span.stop - span.start for span, _ in trainer.vectors.pieces)
-        self.scratch = np.empty(largest, trainer.images.dtype)
-        self.distortion = augment.Distortion(shape, trainer.options["augment"]) if trainer.augments else None
-        self.keeps_images = trainer.full_batch and not trainer.augments
-        self.prepared = False
+    number: int  # from 0
+    threads: int  # how many there are
+    optimizer: Optimizer
+    pieces: list[Piece]  # updated by this thread alone
+    rows: Rows  # all that are trained on
+    images: np.ndarray  # the batch, shape (batch, pixels), of which each thread fills its share
+    distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
 
-    def update_then_prepare(self, following: np.ndarray | None, drawn: np.ndarray | None) -> None:
-        """Update this thread's pieces, then make ready its rows of the following batch, if there is one."""
-        with np.errstate(all="ignore"):  # each thread has its own; see run_epoch
-            self._update()
-        if following is not None:
-            self.prepare(following, drawn)
+    def __post_init__(self) -> None:
+        self.raw = np.empty((-(-len(self.images) // self.threads), self.images.shape[1]), np.uint8)
+        self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
+
+    def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
+        """Update by the step, then prepare the batch, each where there is one."""
+        if step is not None:
+            self.update(step)
+        if batch is not None:
+            self.prepare(batch, drawn)
+
+    def update(self, step: Step) -> None:
+        """Move this thread's pieces of the parameters, and their moving average."""
+        with np.errstate(all="ignore"):  # each thread has its own; see Trainer._train_epoch
+            for piece in self.pieces:
+                scratch = self.scratch[: len(piece.gradient)]
+                if step.gradient_scale != 1.0:
+                    np.multiply(piece.gradient, step.gradient_scale, out=piece.gradient)
+                self.optimizer.update(piece, step, scratch)
+                if piece.ema is not None:
+                    np.subtract(piece.parameters, piece.ema, out=scratch)
+                    scratch *= 1 - step.ema_decay
+                    np.add(piece.ema, scratch, out=piece.ema)
 
     def prepare(self, batch: np.ndarray, drawn: np.ndarray | None) -> None:
         """Gather, scale and distort this thread's rows of a batch; `drawn` are the distortions of all its rows."""
-        if self.prepared and self.keeps_images:
-            return  # the same rows in the same order, every epoch
-        trainer = self.trainer
-        first, last = (len(batch) * (self.number + i) // trainer.threads for i in (0, 1))
-        raw, images = self.raw[: last - first], trainer.images[first:last]
-        np.take(trainer.rows.images, batch[first:last], axis=0, out=raw, mode="clip")
+        first, last = (len(batch) * (self.number + i) // self.threads for i in (0, 1))
+        raw, images = self.raw[: last - first], self.images[first:last]
+        np.take(self.rows.images, batch[first:last], axis=0, out=raw, mode="clip")
         if self.distortion is None or drawn is None:
-            np.divide(raw, trainer.rows.pixel_max, out=images, dtype=images.dtype)
+            np.divide(raw, self.rows.pixel_max, out=images, dtype=images.dtype)
         else:
-            self.distortion.warp(raw, trainer.rows.pixel_max, drawn[:, first:last], images)
-        self.prepared = True
-
-    def _update(self) -> None:
-        """Move this thread's pieces of the parameters, and their moving average."""
-        trainer, vectors = self.trainer, self.trainer.vectors
-        for span, tensor in vectors.pieces[self.number :: trainer.threads]:
-            parameters, gradient = vectors.parameters[span], vectors.gradient[span]
-            scratch = self.scratch[: len(gradient)]
-            if trainer.gradient_scale != 1.0:
-                gradient *= trainer.gradient_scale
-            trainer.optimizer.update(span, tensor, parameters, gradient, scratch)
-            if vectors.ema is not None:
-                np.subtract(parameters, vectors.ema[span], out=scratch)
-                scratch *= 1 - trainer.ema_decay
-                vectors.ema[span] += scratch
+            self.distortion.warp(raw, self.rows.pixel_max, drawn[:, first:last], images)

@@ -4,22 +4,27 @@ Laid out for speed: without the weights of pixels that are never lit, where noth
 cut into pieces that one thread updates while they stay in its cache.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from mnist_numpy.ann import network
 from mnist_numpy.ann.network import Layer
+from mnist_numpy.ann.options import ModelOptions
+from mnist_numpy.ann.state import State
 
 PIECE = 1 << 16  # parameters updated at once
 
 
 class Piece(NamedTuple):
-    """A slice of the flat vectors, and the number of the tensor it is in."""
+    """A part of the flat vectors that one thread updates at once, as views."""
 
-    span: slice
-    tensor: int
+    span: slice  # where it is in them
+    tensor: int  # the number of its tensor; 0 where pieces do not keep to one
+    parameters: np.ndarray
+    gradient: np.ndarray
+    ema: np.ndarray | None = None
 
 
 class Vectors:
@@ -27,42 +32,34 @@ class Vectors:
 
     Parameters
     ----------
-    full
-        `parameters` and what goes with them, as in a training state; not altered.
-    sizes, output_bias
-        The network's, as in `network.tensor_shapes`.
+    state
+        Its vectors are copied, not altered.
+    options
+        The model's section of the config.
     lit
         bool, shape (pixels,): the pixels whose weights are in use; None for all.
-    by_tensor
-        Whether each piece keeps to one tensor.
     threads
-        Among how many the pieces are shared out.
+        Each gets as many pieces as the others.
     """
 
-    def __init__(
-        self,
-        full: dict[str, np.ndarray],
-        sizes: Sequence[int],
-        output_bias: bool,
-        lit: np.ndarray | None,
-        by_tensor: bool,
-        threads: int,
-    ) -> None:
-        self.sizes, self.output_bias, self.lit = list(sizes), output_bias, lit
-        self._full = {name: vector.copy() for name, vector in full.items()}
+    def __init__(self, state: State, options: ModelOptions, lit: np.ndarray | None, threads: int) -> None:
+        self.sizes, self.output_bias, self.lit = state.about["sizes"], options["output_bias"], lit
+        self._full = {name: vector.copy() for name, vector in state.vectors.items()}
         self.used = {name: self._leave_out_unlit(vector) for name, vector in self._full.items()}
-        self.parameters, self.ema = self.used["parameters"], self.used.get("ema")
-        used_sizes = [sizes[0] if lit is None else int(lit.sum()), *sizes[1:]]
-        tensors = network.tensor_views(self.parameters, used_sizes, output_bias)
-        self.layers = network.as_layers(tensors)
+        self.parameters, ema = self.used["parameters"], self.used.get("ema")
         self.gradient = np.zeros_like(self.parameters)
-        self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, output_bias)
-        self.gradient_layers = network.as_layers(self.tensor_gradients)
-        self.tensors = tensors
+        used_sizes = [self.sizes[0] if lit is None else int(lit.sum()), *self.sizes[1:]]
+        self.tensors = network.tensor_views(self.parameters, used_sizes, self.output_bias)
+        self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, self.output_bias)
+        self.layers, self.gradient_layers = network.as_layers(self.tensors), network.as_layers(self.tensor_gradients)
         # as many pieces for each thread, none larger than PIECE
         count = threads * -(-self.parameters.size // (threads * PIECE))
-        size = -(-self.parameters.size // count)
-        self.pieces = list(cut(tensors if by_tensor else {"all": self.parameters}, size))
+        by_tensor = options["optimizer"]["name"] == "norm_rms" or options["weight_decay"]
+        lengths = [tensor.size for tensor in self.tensors.values()] if by_tensor else [self.parameters.size]
+        self.pieces = [
+            Piece(span, tensor, self.parameters[span], self.gradient[span], None if ema is None else ema[span])
+            for span, tensor in cut(lengths, -(-self.parameters.size // count))
+        ]
 
     def full(self) -> dict[str, np.ndarray]:
         """Return all vectors with every pixel's weights, valid until the next update."""
@@ -76,16 +73,17 @@ class Vectors:
         return self._full
 
     def predicting_layers(self) -> list[Layer]:
-        """Return the network as it is to be used: with averaged weights where there are any."""
+        """Return the network to predict with: the averaged weights where there are any."""
         vectors = self.full()
         vector = vectors.get("ema", vectors["parameters"])
         return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
 
     def add_weight_decay(self, weight_decay: float) -> None:
-        """Add the gradient of weight_decay / 2 · Σw² over all weights."""
-        for name, tensor in self.tensors.items():
-            if name.startswith("weight_"):
-                self.tensor_gradients[name] += weight_decay * tensor
+        """Add the gradient of weight_decay / 2 · Σw² over all weights; pieces have to keep to one tensor."""
+        names = list(self.tensors)
+        for piece in self.pieces:
+            if names[piece.tensor].startswith("weight_"):
+                np.add(piece.gradient, weight_decay * piece.parameters, out=piece.gradient)
 
     def gradient_squares(self) -> np.ndarray:
         """Return the squared gradient norm of every tensor."""
@@ -94,17 +92,20 @@ class Vectors:
 
     def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
         inputs, outputs = self.sizes[:2]
-        if self.lit is None or len(vector) != len(self._full["parameters"]):  # the latter: one number a tensor
+        if self.lit is None or len(vector) != len(self._full["parameters"]):  # the latter: one number per tensor
             return vector
         weight = vector[: inputs * outputs].reshape(inputs, outputs)
         return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
 
 
-def cut(tensors: dict[str, np.ndarray], size: int) -> Iterator[Piece]:
-    """Cut the flat vector into pieces of at most `size` numbers, none across two tensors."""
+def cut(lengths: Iterable[int], size: int) -> Iterator[tuple[slice, int]]:
+    """Cut a vector into slices of at most `size` numbers, none across two of its parts.
+
+    Yields each slice with the number of its part, the parts having these lengths.
+    """
     first = 0
-    for i, tensor in enumerate(tensors.values()):
-        last = first + tensor.size
+    for part, length in enumerate(lengths):
+        last = first + length
         for begin in range(first, last, size):
-            yield Piece(slice(begin, min(begin + size, last)), i)
+            yield slice(begin, min(begin + size, last)), part
         first = last
