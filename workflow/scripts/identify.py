@@ -5,7 +5,7 @@ from typing import Any
 
 from job import job
 from mnist_numpy.files.atomic import replacing
-from mnist_numpy.planning.memory import checksum
+from mnist_numpy.files.checksum import checksum
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here

@@ -12,7 +12,7 @@ from ann.layout import Layout, look
 from ann.refusal import shown
 from job import job
 from mnist_numpy.files.atomic import replacing
-from mnist_numpy.planning.memory import checksum
+from mnist_numpy.files.checksum import checksum
 
 SHA256 = re.compile("[0-9a-f]{64}")  # in a bucket it is the bucket's own checksum
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_json
-from mnist_numpy.planning.memory import checksum
+from mnist_numpy.files.checksum import checksum
 
 SUFFIX = ".made.json"
 

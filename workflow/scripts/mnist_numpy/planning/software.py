@@ -3,15 +3,17 @@
 import functools
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_json
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
-from mnist_numpy.planning.code import Code, distribution
+from mnist_numpy.planning.code import Code, changed, distribution
 from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.memory import Memory, checksum
+from mnist_numpy.planning.memory import Memory
 
 SCRIPTS = Path(__file__).parents[2]
 PAGE = SCRIPTS.parent / "report"
@@ -54,6 +56,25 @@ class Software:
         if rule not in self.versions:
             self.versions[rule] = {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
         return self.versions[rule]
+
+    def changes_since(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
+        """Return a sentence for each difference between the software that a result depends on and that of now.
+
+        Parameters
+        ----------
+        made_of
+            What the result depends on.
+        store
+            The folder of the store, which keeps the definitions of then; None where there is none.
+        """
+        rule, before = made_of["rule"], made_of["packages"]
+        now = self.packages(rule)
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        sentences = [f"{name} was {before.get(name)}, is {now.get(name)}" for name in names]
+        if self.code_digest(rule) != made_of["code"]:
+            kept = kept_definitions(store, made_of["code"]) if store else {}
+            sentences += changed(kept, self.definitions(rule)) if kept else ["its code has changed"]
+        return sentences
 
     def keep_definitions(self, store: Path) -> None:
         """Write down the definitions behind each digest that was asked for, so that a change can be named later."""

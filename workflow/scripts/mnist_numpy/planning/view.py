@@ -17,9 +17,10 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.files.atomic import replacing, write_json
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.planning.graph import Job, to_make
 from mnist_numpy.planning.keys import Results
-from mnist_numpy.planning.memory import Memory, checksum
+from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.record import find_record
 
 PUBLISHED = "results/published.json"
@@ -55,6 +56,11 @@ def intermediate(results: Results) -> dict[str, str]:
             path = results.predict(model, shard).outputs["predictions"]
             names[f"results/predictions/{model}/{base_name(path)}"] = path
     return names
+
+
+def possible(results: Results) -> dict[str, str]:
+    """Return all results that can be published: published name -> path in the store."""
+    return final(results) | intermediate(results)
 
 
 def checkpoints(results: Results, model: str, fold: int) -> list[Job]:
