@@ -31,7 +31,7 @@ def prune(arguments: argparse.Namespace) -> int:
     needed: set[str] = set()
     for file in arguments.configfile:
         results = load_plan([file], arguments.config).results()
-        needed |= {*view.possible(results).values()}
+        needed |= {*view.possible(results).values(), *results.makers}  # some results have no published name
     files = store.unneeded(needed)
     size = sum(path.stat().st_size for path in files)
     print(f"{len(files)} files, {store.megabytes(size)}, are not needed by {', '.join(arguments.configfile)}")
