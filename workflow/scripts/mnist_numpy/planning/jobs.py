@@ -17,15 +17,7 @@ IDENTITY = f"{STORE}/identify/{{split}}/{{shard}}.sha256"  # the checksum of a t
 
 
 class Jobs:
-    """The input functions and params functions of the rules.
-
-    Parameters
-    ----------
-    plan
-        What the config asks for.
-    host
-        The run of Snakemake.
-    """
+    """The input functions and params functions of the rules."""
 
     def __init__(self, plan: Plan, host: Host) -> None:
         self.plan, self.host = plan, host

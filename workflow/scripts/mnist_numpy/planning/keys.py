@@ -112,11 +112,7 @@ class Results:
         """Predict the training rows out of fold, and score a model."""
         return Needs(
             {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
-            {
-                "weights": self.weights(model),
-                "shards": self.shards("train"),
-                "folds": self.folds().outputs["folds"],
-            },
+            {"weights": self.weights(model), "shards": self.shards("train"), "folds": self.folds().outputs["folds"]},
         )
 
     @stage("compare", comparison="comparison.csv")

@@ -70,16 +70,16 @@ class Plan:
         self.made = [(s, shard) for s in ("train", "test") for shard, p in self.tables[s].items() if made_by_a_rule(p)]
         self.look_for_checkpoints = look_for_checkpoints
         self.planned: dict[tuple[str, ...], Results] = {}
-        self.content: dict[str, dict[str, str]] = {}
-        for split, shards in self.tables.items():
-            self.content[split] = {}
-            for shard, path in shards.items():
-                try:
-                    self.content[split][shard] = UNKNOWN if (split, shard) in self.made else checksum(self.memory, path)
-                except FileNotFoundError as error:
-                    raise WorkflowError(f"data.{split}: there is no file {error.filename}; {advice}") from None
-                except OSError as error:
-                    raise WorkflowError(f"data.{split}: {place(path)} cannot be read: {error.strerror}") from None
+
+        def content(split: str, shard: str, path: str) -> str:
+            try:
+                return UNKNOWN if (split, shard) in self.made else checksum(self.memory, path)
+            except FileNotFoundError as error:
+                raise WorkflowError(f"data.{split}: there is no file {error.filename}; {advice}") from None
+            except OSError as error:
+                raise WorkflowError(f"data.{split}: {place(path)} cannot be read: {error.strerror}") from None
+
+        self.content = {split: {s: content(split, s, p) for s, p in t.items()} for split, t in self.tables.items()}
 
     def results(self, made: Sequence[str] = ()) -> Results:
         """Return the jobs that the config asks for.

@@ -13,26 +13,15 @@ from mnist_numpy.planning.plan import UNKNOWN
 
 # what `snakemake --report` shows: published name -> category
 REPORTED = {
-    "results/submission.csv": "Submission",
-    "results/comparison.csv": "Models",
-    "results/figures/samples.svg": "Data",
-    "results/figures/learning.svg": "Training",
-    "results/figures/augmentation.svg": "Training",
-    "results/figures/weights.svg": "Training",
-    "results/figures/confusion.svg": "Errors",
-    "results/figures/mistakes.svg": "Errors",
-    "results/figures/reliability.svg": "Errors",
-    "results/figures/comparison.svg": "Models",
+    **{f"results/{name}": "Models" for name in ("comparison.csv", "figures/comparison.svg")},
+    **{f"results/figures/{name}.svg": "Training" for name in ("learning", "augmentation", "weights")},
+    **{f"results/figures/{name}.svg": "Errors" for name in ("confusion", "mistakes", "reliability")},
+    **{"results/submission.csv": "Submission", "results/figures/samples.svg": "Data"},
 }
 
 
 class Publication:
     """The view of a run; planning it decides whether it has to be renewed.
-
-    Parameters
-    ----------
-    jobs
-        The jobs that the config asks for.
 
     Attributes
     ----------
@@ -87,11 +76,11 @@ class Publication:
 
     def outputs(self) -> list[Any]:
         """Return all published paths, with what `snakemake --report` shows of them."""
-        captions = {name: f"../report/{Path(name).stem}.rst" for name in REPORTED}
-        return [
-            report(self.path(name), category=REPORTED[name], caption=captions[name]) if name in REPORTED else path
-            for name, path in zip(self.names, map(self.path, self.names), strict=True)
-        ]
+        paths: dict[str, Any] = {name: self.path(name) for name in self.names}
+        for name in paths.keys() & REPORTED.keys():
+            caption = f"../report/{Path(name).stem}.rst"
+            paths[name] = report(paths[name], category=REPORTED[name], caption=caption)
+        return list(paths.values())
 
     def targets(self) -> list[str]:
         """Return what is made by default."""

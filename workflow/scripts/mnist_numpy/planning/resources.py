@@ -37,17 +37,7 @@ class Needs(NamedTuple):
 
 
 class Estimates:
-    """What the jobs of a config need: a method for each rule, given the rule's wildcards.
-
-    Parameters
-    ----------
-    settings
-        The whole config.
-    tables
-        The path of each table by split and shard.
-    place
-        Returns where a file is.
-    """
+    """What the jobs of a config need: a method for each rule, given the rule's wildcards."""
 
     def __init__(
         self, settings: dict[str, Any], tables: Mapping[str, Mapping[str, str]], place: Callable[[str], Path] = Path
@@ -116,8 +106,16 @@ class Estimates:
 
     def training_memory(self, wildcards: Any, threads: int) -> tuple[float, int]:
         """Return the bytes that training takes in all, however few rows there are, and those that each row adds."""
-        fixed, a_row = training_bytes(self.models[wildcards.model], self.sizes(wildcards.model), threads)
-        return PYTHON_BYTES + fixed, a_row
+        model, sizes = self.models[wildcards.model], self.sizes(wildcards.model)
+        number = 8 if model["dtype"] == "float64" else 4
+        # parameters, two moments and averages, twice; then buffers a thread, and what is being written
+        fixed = PYTHON_BYTES + (9 + threads) * number * parameter_count(sizes)
+        batch_row = number * (sizes[0] + 2 * sum(sizes[1:])) + sizes[0]
+        # all pixels as read, those of the rows trained on, and those of the rows held out twice when they are scored
+        a_row = 5 * sizes[0] // 2 + 128
+        if model["batch_size"] == "full":
+            return fixed, a_row + batch_row
+        return fixed + model["batch_size"] * batch_row, a_row
 
     def most_rows(self, split: str, shard: str | None = None) -> int:
         """Return a number of rows that a split, or one shard of it, surely does not exceed."""
@@ -179,29 +177,6 @@ def parameter_count(sizes: list[int]) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
 
 
-def training_bytes(model: Mapping[str, Any], sizes: list[int], threads: int) -> tuple[int, int]:
-    """Return the bytes that training takes however few rows there are, and those that each row adds.
-
-    Parameters
-    ----------
-    model
-        Its section of the config.
-    sizes
-        Widths of the network, from the pixels to the classes.
-    threads
-        Each has buffers of its own.
-    """
-    number = 8 if model["dtype"] == "float64" else 4
-    # parameters, two moments and averages, twice; then buffers a thread, and what is being written
-    fixed = (9 + threads) * number * parameter_count(sizes)
-    batch_row = number * (sizes[0] + 2 * sum(sizes[1:])) + sizes[0]
-    # all pixels as read, those of the rows trained on, and those of the rows held out twice when they are scored
-    a_row = 5 * sizes[0] // 2 + 128
-    if model["batch_size"] == "full":
-        return fixed, a_row + batch_row
-    return fixed + model["batch_size"] * batch_row, a_row
-
-
 def training_seconds(model: Mapping[str, Any], sizes: list[int], rows: int, epochs: int) -> float:
     """Return how long a core may train for some epochs.
 
@@ -210,10 +185,7 @@ def training_seconds(model: Mapping[str, Any], sizes: list[int], rows: int, epoc
     batch = rows if model["batch_size"] == "full" else min(model["batch_size"], rows)
     steps = math.ceil(rows / batch)
     operations = parameter_count(sizes) * (6 * rows + 50 * steps)
-    distorted = rows * sizes[0] if distorts(model["augment"]) else 0
+    augment = model["augment"]
+    distorts = any(augment[key] for key in ("rotate", "scale", "shear", "shift")) or augment["elastic"]["alpha"] > 0
+    distorted = rows * sizes[0] * distorts
     return epochs * (operations / FLOATING_POINT_OPERATIONS + distorted / PIXELS_DISTORTED)
-
-
-def distorts(augment: Mapping[str, Any]) -> bool:
-    """Tell whether a model's `augment` section does anything."""
-    return any(augment[key] for key in ("rotate", "scale", "shear", "shift")) or augment["elastic"]["alpha"] > 0

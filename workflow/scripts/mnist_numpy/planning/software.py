@@ -20,13 +20,7 @@ PAGE = SCRIPTS.parent / "report"
 
 
 class Software:
-    """What each rule can run, as it is on disk now.
-
-    Parameters
-    ----------
-    memory
-        Where the analysis of each file is kept.
-    """
+    """What each rule can run, as it is on disk now; the memory keeps the analysis of each file."""
 
     def __init__(self, memory: Memory) -> None:
         self.digests: dict[str, str] = {}
@@ -60,12 +54,7 @@ class Software:
     def changes_since(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
         """Return a sentence for each difference between the software that a result depends on and that of now.
 
-        Parameters
-        ----------
-        made_of
-            What the result depends on.
-        store
-            The folder of the store, which keeps the definitions of then; None where there is none.
+        The store, if there is one, keeps the definitions of then.
         """
         rule, before = made_of["rule"], made_of["packages"]
         now = self.packages(rule)

@@ -69,19 +69,11 @@ def megabytes(size: int) -> str:
 
 
 def unneeded(needed: Iterable[str]) -> list[Path]:
-    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results.
-
-    Parameters
-    ----------
-    needed
-        Paths of results in the store.
-    """
+    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results."""
     kept = {Path(path) for path in needed}
     folders = {path.parent for path in kept}
     keys = {folder.name for folder in folders}
-    code = set()
-    for folder in folders:
-        code |= {str(record["code"]) for record in read_records(folder) if "code" in record}
+    code = {str(record.get("code")) for folder in folders for record in read_records(folder)}
     is_needed: dict[str, Callable[[Path], bool]] = {
         "result": lambda path: path in kept,
         "record": lambda path: is_record_of_any(path, kept),

@@ -16,12 +16,10 @@ def explain(plan: Plan) -> Iterator[str]:
     wanted = view.final(results)
     jobs = to_make(wanted.values(), results.makers, exists)
     names = view.all_names(wanted, view.possible(results), results.makers, exists)
-    order = {
-        job_rule: number for number, job_rule in enumerate(dict.fromkeys(job.rule for job in results.jobs.values()))
-    }
+    order = list(dict.fromkeys(job.rule for job in results.jobs.values()))
     alike: dict[tuple[str, str], list[str]] = {}
     planned = {path for job in jobs for path in job.outputs.values()}
-    for job in sorted(jobs, key=lambda job: (order[job.rule], str(job))):
+    for job in sorted(jobs, key=lambda job: (order.index(job.rule), str(job))):
         why = "; ".join(dict.fromkeys(reasons(job, plan, planned)))
         alike.setdefault((job.rule, why), []).append(str(job))
     for (_, why), same in alike.items():
