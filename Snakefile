@@ -1,9 +1,10 @@
 # From handwritten-digit CSVs to a scored, explained and submittable result.
-# Read on in workflow/rules: data, train, submit, report - the order in which the data flow.
+# Read on in workflow/rules: data, train, submit, report, publish - the order in which the data flow.
 
 from snakemake.utils import min_version
 
 min_version("9.27.1")  # the version that all of this was tested with
+
 
 # `--configfile` replaces the default configuration, `--config` extends it
 if not workflow.overwrite_configfiles:
@@ -11,33 +12,34 @@ if not workflow.overwrite_configfiles:
     configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
-include: "workflow/rules/resources.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/submit.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/view.smk"
 include: "workflow/rules/publish.smk"
-include: "workflow/rules/run.smk"
 
 
 rule all:
+    """Make and publish everything that the config asks for."""
     input:
-        [published(name) for name in NAMES if ASKED or name in FINAL],
+        PUBLICATION.targets(),
 
 
 onstart:
-    hold_folder()
+    hold_or_refuse()
     end_on_request()
-    if workflow.non_local_exec:
-        tell_memory()
-        hear_refusals()
+    if HOST.submits:
+        warn_low_memory(HOST, RESOURCES)
+        on_submit_error(SUBMIT_ERRORS.append)
 
 
 onsuccess:
-    print(closing_words())
+    print(closing_words(HOST, SETTINGS, PUBLICATION.run))
 
 
 onerror:
-    print(parting_words(log))
+    print(failure_summary(log, HOST.submits, STARTED, SUBMIT_ERRORS))

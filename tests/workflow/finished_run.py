@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def finished_run(once: Callable, build_workspace: Callable, real_train: list[lis
 
 
 @pytest.fixture(scope="session")
-def reused(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Any]]:
+def reused(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
     """Return a function that gives a copy of the finished run as it was, where one case after the other may change it.
 
     A fresh copy for each would be read again from end to end in each plan, since its files are new.
@@ -42,7 +42,7 @@ def reused(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
         seen.update(stats(folder))
         return workspace
 
-    yield give
+    return give
 
 
 @pytest.fixture

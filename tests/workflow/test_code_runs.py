@@ -82,7 +82,9 @@ def test_every_function_that_ran_is_reached(script, traces):
     assert {own, "mnist_numpy/harness.py:job", "mnist_numpy/harness.py:reporting"} <= ran(traces)[script], (
         "it was not traced"
     )
-    assert ran(traces)[script] - Code(SCRIPTS).reach(script).definitions.keys() == set()
+    not_reached = ran(traces)[script] - Code(SCRIPTS).reach(script).definitions.keys()
+    # these decide whether a job runs, never what it makes
+    assert {name for name in not_reached if not name.startswith("mnist_numpy/planning/")} == set()
 
 
 def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(traces):

@@ -13,8 +13,8 @@ from reruns import both, config, edit, planned_jobs
 pytest_plugins = "finished_run"
 
 
-def make_why(workspace) -> subprocess.CompletedProcess[str]:
-    """Run `make why` with the Python of the tests."""
+def make_why(workspace, goal: str = "why") -> subprocess.CompletedProcess[str]:
+    """Run `make why`, or another goal, with the Python of the tests."""
     environment = workspace.path / ".venv"
     if not environment.exists():
         environment.mkdir()
@@ -22,7 +22,7 @@ def make_why(workspace) -> subprocess.CompletedProcess[str]:
             (environment / part).symlink_to(Path(sys.prefix) / part)
         (environment / "ready").touch()
     return subprocess.run(
-        ["make", "--no-print-directory", "why"], cwd=workspace.path, capture_output=True, text=True, timeout=300
+        ["make", "--no-print-directory", goal], cwd=workspace.path, capture_output=True, text=True, timeout=300
     )
 
 
@@ -84,6 +84,16 @@ def test_make_why_names_a_package_and_a_failed_run(finished):
 
 def test_make_why_says_so_where_nothing_would_run(finished):
     assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
+
+
+def test_make_prune_finds_nothing_to_delete_after_a_run_and_make_verify_no_damage(finished):
+    assert make_why(finished, "prune").stdout == "0 files, 0.0 MB, are not needed by config/config.yaml\n"
+    assert "each as it was made" in make_why(finished, "verify").stdout
+
+
+def test_make_prune_counts_the_results_of_another_config(finished):
+    config(models={"sgd": None})(finished)
+    assert not make_why(finished, "prune").stdout.startswith("0 files")
 
 
 def test_make_why_reads_any_file_name(make_workspace):

@@ -2,8 +2,9 @@
 
 
 rule normalize:
+    """Check a table and normalize it to Parquet."""
     input:
-        unpack(tables_of),
+        unpack(JOBS.tables_of),
     output:
         shard=f"{STORE}/normalize/{{split}}/{{key}}/{{shard}}.parquet",
     log:
@@ -12,16 +13,16 @@ rule normalize:
         "results/benchmarks/normalize/{split}/{shard}-{key}.tsv"
     threads: 2
     resources:
-        mem_mb=megabytes(normalize_bytes),
-        runtime=minutes(normalize_seconds),
+        **needs("normalize"),
     params:
         made_of=made_of("normalize"),
-        paths=paths_of,
+        paths=JOBS.paths_of,
     script:
         "../scripts/normalize.py"
 
 
 rule quality:
+    """Describe the tables: counts, blank and repeated images, pixel statistics."""
     input:
         unpack(inputs_of("quality")),
     output:
@@ -31,8 +32,7 @@ rule quality:
     benchmark:
         "results/benchmarks/quality-{key}.tsv"
     resources:
-        mem_mb=megabytes(quality_bytes),
-        runtime=minutes(quality_seconds),
+        **needs("quality"),
     params:
         made_of=made_of("quality"),
     script:
@@ -40,6 +40,7 @@ rule quality:
 
 
 rule samples:
+    """Draw sample images."""
     input:
         unpack(inputs_of("samples")),
     output:
@@ -56,6 +57,7 @@ rule samples:
 
 
 rule folds:
+    """Assign each training row to a fold."""
     input:
         unpack(inputs_of("folds")),
     output:
@@ -65,8 +67,7 @@ rule folds:
     benchmark:
         "results/benchmarks/folds-{key}.tsv"
     resources:
-        mem_mb=megabytes(folds_bytes),
-        runtime=minutes(folds_seconds),
+        **needs("folds"),
     params:
         made_of=made_of("folds"),
     script:
@@ -74,11 +75,12 @@ rule folds:
 
 
 # a table that a rule of a bigger workflow makes is known when it is there
-if MADE:
+if PLAN.made:
 
     checkpoint identify:
+        """Note the checksum of a table that a rule of a bigger workflow makes."""
         input:
-            table=lambda wildcards: SHARDS[wildcards.split][wildcards.shard],
+            table=lambda wildcards: PLAN.tables[wildcards.split][wildcards.shard],
         output:
             IDENTITY,
         log:

@@ -2,16 +2,17 @@
 
 
 rule publish:
+    """Copy results from the store to the names that people know."""
     input:
-        unpack(files_to_publish),
+        unpack(PUBLICATION.inputs),
     output:
-        [flagged(name) for name in NAMES],
+        PUBLICATION.outputs(),
     log:
         "results/logs/publish.log",
     localrule: True
     params:
-        names=names_to_publish,
-        stale=STALE,
-        prefix=str(place(view.PUBLISHED)).removesuffix(view.PUBLISHED),
+        names=PUBLICATION.names_to_copy,
+        stale=PUBLICATION.stale,
+        prefix=PUBLICATION.prefix,
     script:
         "../scripts/publish.py"

@@ -2,6 +2,7 @@
 
 
 rule figures:
+    """Draw the figures of training and of errors."""
     input:
         unpack(inputs_of("figures")),
     output:
@@ -18,6 +19,7 @@ rule figures:
 
 
 rule report:
+    """Make the HTML page."""
     input:
         unpack(inputs_of("report")),
     output:

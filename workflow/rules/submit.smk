@@ -2,6 +2,7 @@
 
 
 rule predict:
+    """Predict one shard of the test set with all members of a model."""
     input:
         unpack(inputs_of("predict")),
     output:
@@ -12,8 +13,7 @@ rule predict:
         "results/benchmarks/predict/{model}/{shard}-{key}.tsv"
     threads: 2
     resources:
-        mem_mb=megabytes(predict_bytes),
-        runtime=minutes(predict_seconds),
+        **needs("predict"),
     params:
         made_of=made_of("predict"),
     script:
@@ -21,6 +21,7 @@ rule predict:
 
 
 rule score:
+    """Add the accuracy on a labelled test set to a model's scores."""
     input:
         unpack(inputs_of("score")),
     output:
@@ -37,9 +38,10 @@ rule score:
 
 
 rule submission:
+    """Write the submission from the predictions of the chosen models."""
     input:
         unpack(inputs_of("submission")),
-        sample=ancient(SAMPLE) if SAMPLE else [],
+        sample=ancient(SETTINGS["data"]["sample_submission"] or []),
     output:
         f"{STORE}/submission/{{key}}/submission.csv",
     log:
@@ -47,8 +49,7 @@ rule submission:
     benchmark:
         "results/benchmarks/submission-{key}.tsv"
     resources:
-        mem_mb=megabytes(submission_bytes),
-        runtime=minutes(submission_seconds),
+        **needs("submission"),
     params:
         made_of=made_of("submission"),
     script:

@@ -2,6 +2,7 @@
 
 
 rule train:
+    """Train one member from a checkpoint to the next."""
     input:
         unpack(inputs_of("train")),
     output:
@@ -11,19 +12,19 @@ rule train:
         "results/logs/train/{model}/fold-{fold}/epoch-{epoch}-{key}.log",
     benchmark:
         "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}-{key}.tsv"
-    threads: lambda wildcards: MODELS[wildcards.model]["threads"]
+    threads: lambda wildcards: SETTINGS["models"][wildcards.model]["threads"]
     resources:
-        mem_mb=megabytes(train_bytes),
-        runtime=minutes(train_seconds),
+        **needs("train"),
     params:
         made_of=made_of("train"),
-        total=lambda wildcards: MODELS[wildcards.model]["epochs"],
-        memory=lambda wildcards, threads: training_needs(wildcards.model, threads),
+        total=lambda wildcards: SETTINGS["models"][wildcards.model]["epochs"],
+        memory=RESOURCES.training_memory,
     script:
         "../scripts/train.py"
 
 
 rule export:
+    """Export one member's weights."""
     input:
         unpack(inputs_of("export")),
     output:
@@ -40,6 +41,7 @@ rule export:
 
 
 rule evaluate:
+    """Predict the training rows out of fold, and score a model."""
     input:
         unpack(inputs_of("evaluate")),
     output:
@@ -51,8 +53,7 @@ rule evaluate:
         "results/benchmarks/evaluate/{model}-{key}.tsv"
     threads: 2
     resources:
-        mem_mb=megabytes(evaluate_bytes),
-        runtime=minutes(evaluate_seconds),
+        **needs("evaluate"),
     params:
         made_of=made_of("evaluate"),
     script:
@@ -60,6 +61,7 @@ rule evaluate:
 
 
 rule compare:
+    """Rank the models by their out-of-fold accuracy."""
     input:
         unpack(inputs_of("compare")),
     output:
@@ -69,8 +71,7 @@ rule compare:
     benchmark:
         "results/benchmarks/compare-{key}.tsv"
     resources:
-        mem_mb=megabytes(compare_bytes),
-        runtime=minutes(compare_seconds),
+        **needs("compare"),
     params:
         made_of=made_of("compare"),
     script:

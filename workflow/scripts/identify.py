@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_text
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.harness import job
-from mnist_numpy.planning.memory import checksum
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from mnist_numpy.files import dataset, ingest
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.errors import InputError, format_names
 from mnist_numpy.files.layout import Layout, look
 from mnist_numpy.harness import job
-from mnist_numpy.planning.memory import checksum
 
 SHA256 = re.compile("[0-9a-f]{64}")  # in a bucket it is the bucket's own checksum
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from mnist_numpy.files.errors import InputError, printable
-from mnist_numpy.planning.code import changed
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.record import record_path, write_record
-from mnist_numpy.planning.software import Software, kept_definitions
+from mnist_numpy.planning.software import Software
 
 ADVICE = {
     errno.ENOSPC: "make room on the disk and run the same command again",
@@ -77,15 +76,7 @@ def store_of(output: Path) -> Path | None:
 def refuse_other_software(made_of: dict[str, Any], store: Path | None) -> None:
     """Refuse to run under other code or other packages than the result's name was planned with."""
     software = Software(Memory(store / "memory.json" if store else None))
-    rule, before = made_of["rule"], made_of["packages"]
-    packages = software.packages(rule)
-    changes = [
-        f"{name} was {before[name]}, is {packages.get(name)}" for name in before if packages.get(name) != before[name]
-    ]
-    if software.code_digest(rule) != made_of["code"]:
-        planned = kept_definitions(store, made_of["code"]) if store else {}
-        changes += changed(planned, software.definitions(rule)) if planned else ["its code has changed"]
-    if changes:
+    if changes := software.changes_since(made_of, store):
         raise InputError(
             f"the software is not what it was when the run was planned ({'; '.join(changes)}); "
             "run the same command again"

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.planning import store, view
 from mnist_numpy.planning.hold import HoldError, hold_folder
-from mnist_numpy.planning.local import DEFAULT, load_plan
+from mnist_numpy.planning.plan import DEFAULT, load_plan
 from mnist_numpy.planning.why import explain
 
 
@@ -30,8 +30,8 @@ def prune(arguments: argparse.Namespace) -> int:
     """Delete what none of the named configs needs, after saying how much that is."""
     needed: set[str] = set()
     for file in arguments.configfile:
-        results = load_plan([file], arguments.config).results
-        needed |= {*view.final(results).values(), *view.intermediate(results).values()}
+        results = load_plan([file], arguments.config).results()
+        needed |= {*view.possible(results).values(), *results.makers}  # some results have no published name
     files = store.unneeded(needed)
     size = sum(path.stat().st_size for path in files)
     print(f"{len(files)} files, {store.megabytes(size)}, are not needed by {', '.join(arguments.configfile)}")

@@ -67,16 +67,10 @@ def read_settings(
     update_config(given, extended)
     known = schema["properties"]["data"]["properties"]
     data = given["data"] if isinstance(given.get("data"), dict) else {}
-    if "train" in data and "test" not in data:
-        data["test"] = None
+    named = extended["data"] if isinstance(extended.get("data"), dict) else {}
     # nor is the shipped test set that of a table named with --config
-    named = extended.get("data")
-    if (
-        isinstance(named, dict)
-        and "train" in named
-        and "test" not in named
-        and data["test"] == known["test"]["default"]
-    ):
+    of_another = "train" in named and "test" not in named and data.get("test") == known["test"]["default"]
+    if of_another or ("train" in data and "test" not in data):
         data["test"] = None
     faults = [fault for file in files for fault in doubled_keys(Path(file))]
     errors = sorted(Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.path)))

@@ -94,18 +94,14 @@ def chains(node: ast.AST) -> Iterator[str]:
 
 def runs(statement: ast.AST) -> bool:
     """Tell whether a statement may do more than define its name when the module is imported."""
+    if not isinstance(statement, Function | ast.ClassDef):
+        return calls(statement)
+    names = {ast.unparse(name).partition("(")[0].rpartition(".")[2] for name in statement.decorator_list}
     if isinstance(statement, Function):
         outside: list[Any] = [*statement.args.defaults, *filter(None, statement.args.kw_defaults)]
-        names = {ast.unparse(name).partition("(")[0].rpartition(".")[2] for name in statement.decorator_list}
         return bool(names - HARMLESS) or any(map(calls, outside))
-    if isinstance(statement, ast.ClassDef):
-        names = {ast.unparse(name).partition("(")[0].rpartition(".")[2] for name in statement.decorator_list}
-        return (
-            bool(names - HARMLESS or statement.keywords)
-            or any(map(calls, statement.bases))
-            or any(map(runs, statement.body))
-        )
-    return calls(statement)
+    parts = any(map(calls, statement.bases)) or any(map(runs, statement.body))
+    return bool(names - HARMLESS or statement.keywords) or parts
 
 
 def calls(node: ast.AST) -> bool:

@@ -1,7 +1,7 @@
 """One run at a time in a folder.
 
 `make run` starts Snakemake through this file: `python hold.py ARGUMENTS…`. Plain `snakemake` takes the same
-lock when its first job starts (`run.smk`).
+lock when its first job starts.
 """
 
 import fcntl
@@ -40,13 +40,7 @@ def hold_folder(patience: float = 0) -> bool:
     HoldError
         If another run holds the folder, or the file `.lock` cannot be written.
     """
-    try:
-        lock = os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise HoldError(
-            f"{Path('.lock').absolute()}: {error.strerror}; a run must be able to write this file: "
-            "make it writable, or run in your own copy of the folder"
-        ) from None
+    lock = open_lock()
     try:
         if os.path.sameopenfile(lock, 0):
             return True  # `make run` has taken it
@@ -69,6 +63,17 @@ def hold_folder(patience: float = 0) -> bool:
     else:
         os.set_inheritable(0, True)
     return True
+
+
+def open_lock() -> int:
+    """Return the open file `.lock`."""
+    try:
+        return os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise HoldError(
+            f"{Path('.lock').absolute()}: {error.strerror}; a run must be able to write this file: "
+            "make it writable, or run in your own copy of the folder"
+        ) from None
 
 
 def run(arguments: list[str]) -> None:

@@ -27,7 +27,7 @@ class Context(NamedTuple):
     ----------
     tables
         The checksum of each table, by split and shard; of files of labels under `train_labels` and
-        `test_labels`, of the sample submission under `sample`.
+        `test_labels`, of the sample submission under `sample_submission`.
     code
         Returns the hash of the code that a rule can run.
     packages
@@ -112,11 +112,7 @@ class Results:
         """Predict the training rows out of fold, and score a model."""
         return Needs(
             {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
-            {
-                "weights": self.weights(model),
-                "shards": self.shards("train"),
-                "folds": self.folds().outputs["folds"],
-            },
+            {"weights": self.weights(model), "shards": self.shards("train"), "folds": self.folds().outputs["folds"]},
         )
 
     @stage("compare", comparison="comparison.csv")
@@ -156,7 +152,7 @@ class Results:
                 "predictions": self.predictions(),
                 "comparison": self.compare().outputs["comparison"] if section["from"] == "best" else [],
             },
-            table=self.context.tables["sample"].get("sample"),
+            table=self.context.tables["sample_submission"].get("sample"),
         )
 
     @stage("figures", **{name: f"{name}.svg" for name in FIGURES})

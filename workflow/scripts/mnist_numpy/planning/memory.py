@@ -1,6 +1,5 @@
 """What is known of a file's content, remembered by the file's stat, as git's index does."""
 
-import hashlib
 import json
 import os
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.files.atomic import write_text
+from mnist_numpy.files.checksum import checksum
 
 YOUNG_NS = 2_000_000_000  # a file that changed so shortly before it was read may change again unnoticed
 
@@ -83,9 +83,3 @@ class Memory:
             except OSError:
                 return  # it only saves time
             self.changed = False
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of all bytes of a file, as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
-from mnist_numpy.planning.memory import checksum
 
 SUFFIX = ".made.json"
 

@@ -3,28 +3,24 @@
 import functools
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
-from mnist_numpy.planning.code import Code, distribution
+from mnist_numpy.planning.code import Code, changed, distribution
 from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.memory import Memory, checksum
+from mnist_numpy.planning.memory import Memory
 
 SCRIPTS = Path(__file__).parents[2]
 PAGE = SCRIPTS.parent / "report"
 
 
 class Software:
-    """What each rule can run, as it is on disk now.
-
-    Parameters
-    ----------
-    memory
-        Where the analysis of each file is kept.
-    """
+    """What each rule can run, as it is on disk now; the memory keeps the analysis of each file."""
 
     def __init__(self, memory: Memory) -> None:
         self.digests: dict[str, str] = {}
@@ -54,6 +50,20 @@ class Software:
         if rule not in self.versions:
             self.versions[rule] = {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
         return self.versions[rule]
+
+    def changes_since(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
+        """Return a sentence for each difference between the software that a result depends on and that of now.
+
+        The store, if there is one, keeps the definitions of then.
+        """
+        rule, before = made_of["rule"], made_of["packages"]
+        now = self.packages(rule)
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        sentences = [f"{name} was {before.get(name)}, is {now.get(name)}" for name in names]
+        if self.code_digest(rule) != made_of["code"]:
+            kept = kept_definitions(store, made_of["code"]) if store else {}
+            sentences += changed(kept, self.definitions(rule)) if kept else ["its code has changed"]
+        return sentences
 
     def keep_definitions(self, store: Path) -> None:
         """Write down the definitions behind each digest that was asked for, so that a change can be named later."""

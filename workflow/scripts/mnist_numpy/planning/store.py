@@ -2,24 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE
-from mnist_numpy.planning.memory import checksum
 from mnist_numpy.planning.record import SUFFIX, read_records
 
-OWN = {"memory.json"}  # files of the store that are no results
+NOTES = ("memory.json", "identify")  # what planning has noted, in the store
 KEYED = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
 
 
-def result_files(store: Path) -> Iterator[Path]:
-    """Yield the results in the store: all files but records and notes."""
+def walk(store: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of the store, each with what it is: result, record, code (definitions of then) or note."""
     for path in sorted(store.rglob("*")):
-        inside = path.relative_to(store).parts
-        if path.is_file() and inside[0] not in {*OWN, "code", "identify"} and not path.name.endswith(SUFFIX):
-            yield path
+        if path.is_file():
+            folder = path.relative_to(store).parts[0]
+            kind = "record" if path.name.endswith(SUFFIX) else "result"
+            yield {**dict.fromkeys(NOTES, "note"), "code": "code"}.get(folder, kind), path
 
 
 def verify() -> tuple[list[str], bool]:
@@ -31,7 +32,7 @@ def verify() -> tuple[list[str], bool]:
         Sentences, and whether everything is as it should be.
     """
     store = Path(STORE)
-    files = list(result_files(store))
+    files = [path for kind, path in walk(store) if kind == "result"]
     noted = {
         folder / name: value
         for folder in {path.parent for path in files}
@@ -48,9 +49,7 @@ def verify() -> tuple[list[str], bool]:
     wrong = [
         name
         for name, entry in published.items()
-        if not Path(name).is_file()
-        or (Path(name).is_file() and checksum(Path(name)) != entry["sha256"])
-        or Path(entry["from"]) in damaged
+        if Path(entry["from"]) in damaged or not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
     ]
     lines += [f"view: {len(published)} names, " + verdict(wrong, "as in the store", "not as in the store")]
     lines += [f"  {name}: run again to publish it again" for name in wrong]
@@ -70,31 +69,18 @@ def megabytes(size: int) -> str:
 
 
 def unneeded(needed: Iterable[str]) -> list[Path]:
-    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results.
-
-    Parameters
-    ----------
-    needed
-        Paths of results in the store.
-    """
+    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results."""
     kept = {Path(path) for path in needed}
     folders = {path.parent for path in kept}
     keys = {folder.name for folder in folders}
-    code = set()
-    for folder in folders:
-        code |= {str(record["code"]) for record in read_records(folder) if "code" in record}
-    found = []
-    for path in sorted(Path(STORE).rglob("*")):
-        inside = path.relative_to(STORE).parts
-        if not path.is_file() or inside[0] in {*OWN, "identify"}:
-            continue
-        if inside[0] == "code":
-            needless = path.stem not in code
-        elif path.name.endswith(SUFFIX):
-            needless = not is_record_of_any(path, kept)
-        else:
-            needless = path not in kept
-        found += [path] if needless else []
+    code = {str(record.get("code")) for folder in folders for record in read_records(folder)}
+    is_needed: dict[str, Callable[[Path], bool]] = {
+        "result": lambda path: path in kept,
+        "record": lambda path: is_record_of_any(path, kept),
+        "code": lambda path: path.stem in code,
+        "note": lambda path: True,
+    }
+    found = [path for kind, path in walk(Path(STORE)) if not is_needed[kind](path)]
     for folder in (Path("results/logs"), Path("results/benchmarks")):
         logs = ((path, KEYED.search(path.name)) for path in sorted(folder.rglob("*")))
         found += [path for path, key in logs if key and key[1] not in keys]

@@ -5,10 +5,24 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
+
+
+def find_tables(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the path of each table by shard, for each key of the config's `data` section that names tables.
+
+    The sample submission is a shard called `sample`. See `find_shards` and `pair_labels`.
+    """
+    tables = {split: find_shards(data[split], f"data.{split}") for split in ("train", "test")}
+    for split in ("train", "test"):
+        key = f"{split}_labels"
+        tables[key] = pair_labels(tables[split], data[key], f"data.{key}")
+    sample = data["sample_submission"]
+    return tables | {"sample_submission": {"sample": sample} if sample else {}}
 
 
 def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:

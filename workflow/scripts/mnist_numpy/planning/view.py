@@ -17,10 +17,11 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning.graph import Job, to_make
 from mnist_numpy.planning.keys import Results
-from mnist_numpy.planning.memory import Memory, checksum
+from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.record import find_record
 
 PUBLISHED = "results/published.json"
@@ -56,6 +57,11 @@ def intermediate(results: Results) -> dict[str, str]:
             path = results.predict(model, shard).outputs["predictions"]
             names[f"results/predictions/{model}/{base_name(path)}"] = path
     return names
+
+
+def possible(results: Results) -> dict[str, str]:
+    """Return all results that can be published: published name -> path in the store."""
+    return final(results) | intermediate(results)
 
 
 def checkpoints(results: Results, model: str, fold: int) -> list[Job]:
@@ -121,31 +127,14 @@ def is_shown(name: str, path: str, entry: Mapping[str, str], place: Callable[[st
 def find_stale(whole: Mapping[str, str], names: Mapping[str, str], place: Callable[[str], Path]) -> list[str]:
     """Return the published names that show another run, and are not about to be published again.
 
-    Parameters
-    ----------
-    whole, names
-        All names of this run, and those to publish: published name -> path in the store.
-    place
-        Returns where a file is.
+    `whole` are all names of this run, `names` those to publish: published name -> path in the store.
     """
     published = read_published(place).items()
     return [name for name, entry in published if name not in names and entry["from"] != whole.get(name)]
 
 
 def request(names: Mapping[str, str], stale: list[str], place: Callable[[str], Path], memory: Memory) -> None:
-    """Date the request for a view now if some of it has to be published or taken down, and long ago if not.
-
-    Parameters
-    ----------
-    names
-        Published name -> path in the store.
-    stale
-        Names to take down.
-    place
-        Returns where a file is.
-    memory
-        The checksums of files that have not changed.
-    """
+    """Date the request for a view now if some of it has to be published or taken down, and long ago if not."""
     published = read_published(place)
     if not stale and all(is_shown(name, path, published.get(name, {}), place, memory) for name, path in names.items()):
         date(place(REQUESTED), LONG_AGO)

@@ -5,26 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from mnist_numpy.planning import view
-from mnist_numpy.planning.code import changed
 from mnist_numpy.planning.graph import STORE, Job, to_make
-from mnist_numpy.planning.local import Plan
+from mnist_numpy.planning.plan import Plan
 from mnist_numpy.planning.record import read_records
-from mnist_numpy.planning.software import kept_definitions
 
 
 def explain(plan: Plan) -> Iterator[str]:
     """Yield a line for all jobs of a rule that would run for the same reasons."""
-    results = plan.results
+    results, exists = plan.results(), plan.exists
     wanted = view.final(results)
-    rest = view.intermediate(results)
     jobs = to_make(wanted.values(), results.makers, exists)
-    names = view.all_names(wanted, wanted | rest, results.makers, exists)
-    order = {
-        job_rule: number for number, job_rule in enumerate(dict.fromkeys(job.rule for job in results.jobs.values()))
-    }
+    names = view.all_names(wanted, view.possible(results), results.makers, exists)
+    order = list(dict.fromkeys(job.rule for job in results.jobs.values()))
     alike: dict[tuple[str, str], list[str]] = {}
     planned = {path for job in jobs for path in job.outputs.values()}
-    for job in sorted(jobs, key=lambda job: (order[job.rule], str(job))):
+    for job in sorted(jobs, key=lambda job: (order.index(job.rule), str(job))):
         why = "; ".join(dict.fromkeys(reasons(job, plan, planned)))
         alike.setdefault((job.rule, why), []).append(str(job))
     for (_, why), same in alike.items():
@@ -36,11 +31,6 @@ def explain(plan: Plan) -> Iterator[str]:
         yield f"publish: {why}"
     else:
         yield "nothing would run: all results are up to date"
-
-
-def exists(path: str) -> bool:
-    """Tell whether a file is there."""
-    return Path(path).exists()
 
 
 def not_shown(names: dict[str, str], plan: Plan) -> str:
@@ -57,7 +47,7 @@ def reasons(job: Job, plan: Plan, planned: set[str]) -> Iterator[str]:
     """Yield why a result is not there: what has changed since the one before it, or that it never was."""
     yield from failure(job)
     before = record_before(job)
-    follows = sorted({plan.results.makers[path].rule for path in job.sources if path in planned} - {job.rule})
+    follows = sorted({plan.results().makers[path].rule for path in job.sources if path in planned} - {job.rule})
     if before is None:
         start = job.inputs.get("previous")
         if start and Path(start[0]).exists():
@@ -66,27 +56,21 @@ def reasons(job: Job, plan: Plan, planned: set[str]) -> Iterator[str]:
             yield "not made yet"
         return
     if before["table"] != job.made_of["table"]:
-        tables = plan.shards.get(job.wildcards.get("split", "sample"), {})
+        tables = plan.tables[job.wildcards.get("split", "sample_submission")]
         yield f"changed: {tables.get(job.wildcards.get('shard', 'sample'), 'data.sample_submission')}"
     yield from differences(before["options"], job.made_of["options"])
-    old, new = before["packages"], job.made_of["packages"]
-    yield from (
-        f"{name} was {old.get(name)}, is {new.get(name)}" for name in {**old, **new} if old.get(name) != new.get(name)
-    )
-    if before["code"] != job.made_of["code"]:
-        kept = kept_definitions(Path(STORE), before["code"])
-        yield from changed(kept, plan.software.definitions(job.rule)) if kept else ["its code has changed"]
+    yield from plan.software.changes_since(before, Path(STORE))
     if follows:
         yield "follows " + ", ".join(follows)
     elif before["inputs"] != job.made_of["inputs"]:
         yield "it is made from other results"
-    elif job.key == digest_of(before, job):
+    elif is_same(before, job):
         yield "its result was deleted"
 
 
-def digest_of(before: dict[str, Any], job: Job) -> str:
-    """Return the key of an earlier job, from its record."""
-    return job.key if all(before[name] == job.made_of[name] for name in job.made_of) else ""
+def is_same(record: dict[str, Any], job: Job) -> bool:
+    """Tell whether a record is of a result that depends on the same as a job's."""
+    return all(record[name] == value for name, value in job.made_of.items())
 
 
 def failure(job: Job) -> Iterator[str]:
@@ -113,8 +97,8 @@ def record_before(job: Job) -> dict[str, Any] | None:
         for record in read_records(folder):
             if record["rule"] == job.rule and ("epoch" in job.wildcards or name in record["files"]):
                 found.append((str(folder) in shown, folder.stat().st_mtime, record))
-    own = [entry for entry in found if digest_of(entry[2], job)]
-    found = [entry for entry in found if not digest_of(entry[2], job)]
+    own = [entry for entry in found if is_same(entry[2], job)]
+    found = [entry for entry in found if not is_same(entry[2], job)]
     if own and (not found or "epoch" in job.wildcards):
         return None if "epoch" in job.wildcards else own[0][2]
     return max(found, key=lambda entry: entry[:2])[2] if found else None

@@ -9,7 +9,7 @@ import pytest
 import train
 from conftest import write_csv
 from mnist_numpy.files import dataset
-from mnist_numpy.planning import estimates
+from mnist_numpy.planning import resources
 from mnist_numpy.planning.config import read_settings
 
 
@@ -23,22 +23,22 @@ def test_no_table_has_more_cells_than_estimated_however_it_is_packed(table):
     packed.write_bytes(gzip.compress(table.read_bytes()))
     with zipfile.ZipFile(table.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(table)
-    found = [estimates.most_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
+    found = [resources.most_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
     assert found[0] == found[1] == found[2]
     assert 400 * 785 <= found[0] <= 2 * 400 * 785
 
 
 def test_a_table_that_is_not_on_this_disk_is_taken_for_a_middling_one():
-    assert estimates.most_cells("data/in-a-bucket.csv.zip") == 50_000_000
+    assert resources.most_cells("data/in-a-bucket.csv.zip") == 50_000_000
 
 
 def test_training_asks_for_more_time_for_more_epochs_and_for_distortion():
     plain, moved = (
         read_settings({"models": {"mlp": {"augment": {"rotate": angle}}}}, [])["models"]["mlp"] for angle in (0, 9)
     )
-    one, ten = (estimates.training_seconds(plain, [784, 256, 10], 42_000, epochs) for epochs in (1, 10))
+    one, ten = (resources.training_seconds(plain, [784, 256, 10], 42_000, epochs) for epochs in (1, 10))
     assert ten == pytest.approx(10 * one)
-    assert estimates.training_seconds(moved, [784, 256, 10], 42_000, 1) > one
+    assert resources.training_seconds(moved, [784, 256, 10], 42_000, 1) > one
 
 
 def test_training_says_how_much_memory_it_needs_and_when_it_was_given_less(tmp_path):
