@@ -4,6 +4,7 @@ The name of every result holds a key: a hash of the options its stage reads, the
 the versions of the packages that code uses, the content of the tables, and the names (with their
 keys) of the results it is made from. A file with the right name is right, whoever made it and when;
 a change asks for another name. So existence is validity, and no record or date has to be trusted.
+This package itself is in no key: it decides whether a job runs, never the bytes of its result.
 """
 
 from collections.abc import Callable, Mapping
