@@ -33,20 +33,23 @@ def test_a_script_reaches_what_it_runs_and_not_its_neighbours():
     assert those_with("mnist_numpy/files/ingest.py:read_batches") <= {"normalize"}
 
 
+HARNESS = "mnist_numpy/harness.py"
+
+
 def test_what_plans_and_checks_does_not_count():
     assert WITHOUT_EFFECT == "mnist_numpy.planning"
     assert [file for file in FILES if "planning" in file] == []
 
 
 def test_no_result_can_depend_on_what_plans_and_checks():
-    """Only two functions of job.py use it, and what they give to a script holds nothing of it."""
+    """Only two functions of harness.py use it, and what they give to a script holds nothing of it."""
     checks = {"Memory", "Software", "record_path", "write_record"}
     for file in FILES:
         tree = ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {name.name for node in imports if "planning" in ast.unparse(node) for name in node.names}
-        assert names == (checks if file == "job.py" else set()), file
-    tree = ast.parse((SCRIPTS / "job.py").read_text(encoding="utf-8"))
+        assert names == (checks if file == HARNESS else set()), file
+    tree = ast.parse((SCRIPTS / HARNESS).read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     uses = {name: {w.id for w in ast.walk(f) if isinstance(w, ast.Name)} & checks for name, f in functions.items()}
     assert {name: used for name, used in uses.items() if used} == {

@@ -23,8 +23,8 @@ from mnist_numpy.files.json_file import read_json
 from mnist_numpy.files.predictions import read_predictions
 from mnist_numpy.files.validation import Validation, match_validation
 from mnist_numpy.harness import by_model, job
-from mnist_numpy.planning.software import PAGE
 
+PAGE = Path(dataset.__file__).parents[3] / "report"  # this script is run as a copy elsewhere
 LARGEST_PAGE = 6_000_000  # bytes
 LARGEST_NETWORK = 2_000_000  # weights that fit the page
 WORST = 24  # mistakes, and least certain test images
