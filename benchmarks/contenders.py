@@ -127,15 +127,15 @@ def notebook_iteration_seconds(rows: Rows, threads: int, iterations: int = 6) ->
 # --- Where the time goes ------------------------------------------------------------------------
 
 PARTS: list[tuple[str, Any, str]] = [
-    ("gather and scale", training._Helper, "prepare"),
-    ("augmentation", augment.Distortion, "apply"),
+    ("gather and scale", training.Worker, "prepare"),
+    ("augmentation", augment.Distortion, "warp"),
     ("forward", network, "forward"),
     ("softmax and loss", network, "log_softmax"),
     ("softmax and loss", network, "cross_entropy"),
     ("softmax and loss", network, "output_delta"),
     ("softmax and loss", network, "count_correct"),
     ("backward", network, "backward"),
-    ("optimizer", training._Helper, "_update"),
+    ("optimizer", training.Worker, "update"),
 ]
 
 
