@@ -22,9 +22,15 @@ script = sys.orig_argv[-1]
 if "/.snakemake/scripts/" in script:
     ran = set()
 
+    def is_check(frame):
+        while frame and "/mnist_numpy/planning/" not in frame.f_code.co_filename:
+            frame = frame.f_back
+        return frame is not None
+
     def note(frame, event, argument):
         code = frame.f_code
-        if code.co_flags & 1:  # a function: neither a module nor the body of a class
+        # a function, neither a module nor the body of a class; nor what a check of the job calls
+        if code.co_flags & 1 and not ("/workflow/scripts/" in code.co_filename and is_check(frame.f_back)):
             ran.add((code.co_filename, code.co_qualname))
 
     def keep():
