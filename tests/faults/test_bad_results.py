@@ -149,6 +149,29 @@ def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilabl
     assert not untrue(spoilable)
 
 
+def test_a_result_that_is_not_what_its_name_says_is_not_published(spoilable):
+    submission = spoilable.path / stored(spoilable, "results/submission.csv")
+    good = submission.read_bytes()
+    (spoilable.path / "results/comparison.csv").unlink()
+    submission.write_bytes(good[:100])
+    for _ in range(2):
+        run = spoilable.snakemake(check=False)
+        assert run.returncode != 0
+        assert (
+            f"it is not as it was made; delete the folder {submission.parent.relative_to(spoilable.path)}" in run.stdout
+        )
+    submission.write_bytes(good)
+    submission.parent.rename(submission.parent.with_name("moved"))
+    other = submission.parent.parent / "moved"
+    (other / "submission.made.json").write_text((other / "submission.made.json").read_text().replace("best", "rest"))
+    other.rename(submission.parent)
+    assert "it is not as it was made" in spoilable.snakemake(check=False).stdout
+    shutil.rmtree(submission.parent)
+    spoilable.snakemake()
+    assert spoilable.read("results/submission.csv") == good
+    assert not untrue(spoilable)
+
+
 def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable):
     before = results(spoilable)
     spoilt = stored(spoilable, "results/models/mlp/fold-0/epoch-0002.npz")

@@ -17,6 +17,7 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
+from mnist_numpy.files.history import read_history
 from mnist_numpy.files.validation import read_validation
 
 # --- From training to figures ---------------------------------------------------------------------
@@ -132,6 +133,23 @@ def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shar
     with pytest.raises(InputError, match=r"training diverged in epoch 1: .*lower learning_rate"):
         train.train([shard], folds, None, output, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
     assert not any(path.exists() for path in output)
+
+
+def test_the_history_does_not_depend_on_where_the_checkpoints_are(shard, tmp_path):
+    rows = dataset.read_shards([shard])
+    write_folds(tmp_path / "folds.parquet", rows, stratify(rows.label, 2, 0))
+    options = plain.model_options(hidden=[4], batch_size=32, log_every=3)
+
+    def train_to(epoch: int, previous: tuple[Path, Path] | None, name: str) -> tuple[Path, Path]:
+        files = tmp_path / f"{name}.npz", tmp_path / f"{name}.csv"
+        checkpoint = train.Checkpoint("mlp", 0, epoch, 5)
+        train.train([shard], tmp_path / "folds.parquet", previous, files, checkpoint, options, "auto", 1, print)
+        return files
+
+    whole = train_to(5, None, "whole")
+    parts = train_to(5, train_to(2, None, "part"), "parts")
+    assert read_history(whole[1]).epoch.tolist() == read_history(parts[1]).epoch.tolist() == [1, 4, 5]
+    assert whole[0].read_bytes() == parts[0].read_bytes()
 
 
 def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):

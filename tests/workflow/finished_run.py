@@ -54,7 +54,8 @@ def finished(reused: Callable[[], Any]) -> Any:
 def stats(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return what changes whenever a file does, by its path in the folder."""
     paths = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
-    return {str(path.relative_to(folder)): identity(path) for path in paths}
+    named = {str(path.relative_to(folder)): path for path in paths}
+    return {name: identity(path) for name, path in named.items() if not name.startswith(".venv/")}
 
 
 def identity(path: Path) -> tuple[int, ...]:

@@ -76,6 +76,15 @@ def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, re
     assert {row["model"] for row in comparison} == {"mlp", "flat", "mlp + flat"}
 
 
+def test_without_a_test_table_there_is_a_page_and_no_submission(spoilable):
+    spoilable.configure({**SMALL_CONFIG, "data": {"train": "data/train.csv", "test": None}})
+    said = spoilable.snakemake().stdout
+    assert "out of fold" in said
+    assert "submission" not in said.split("accuracy")[-1]
+    assert not (spoilable.path / "results/submission.csv").exists()
+    assert "Nothing to be done" in spoilable.plan().stdout
+
+
 def test_without_folds_one_member_is_trained_on_every_row(without_folds):
     assert "not measured" in without_folds.read("said.txt").decode()
     assert pq.read_table(without_folds.path / "results/models/mlp/validation.parquet").num_rows == 0

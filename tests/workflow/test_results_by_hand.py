@@ -164,6 +164,12 @@ def test_the_folder_may_move_and_tables_may_be_named_by_absolute_paths(finished,
         assert planned_jobs(moved.plan().stdout) == NOTHING
 
 
+def test_the_value_of_an_option_is_no_target(finished):
+    config(figures={"samples": 5})(finished)
+    finished.snakemake("--forcerun", "results/data/quality.json")
+    assert (finished.path / "results/submission.csv").exists()
+
+
 def test_a_change_that_is_refused_and_undone_costs_nothing(finished):
     config(figures={"sample": 5})(finished)
     refused = finished.snakemake(check=False)

@@ -3,17 +3,19 @@
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-from reruns import both, config, edit, planned_jobs
+import yaml
+from reruns import NOTHING, both, config, edit, planned_jobs
 
 pytest_plugins = "finished_run"
 
 
-def make_why(workspace, goal: str = "why") -> subprocess.CompletedProcess[str]:
+def make_why(workspace, goal: str = "why", arguments: str = "") -> subprocess.CompletedProcess[str]:
     """Run `make why`, or another goal, with the Python of the tests."""
     environment = workspace.path / ".venv"
     if not environment.exists():
@@ -22,7 +24,8 @@ def make_why(workspace, goal: str = "why") -> subprocess.CompletedProcess[str]:
             (environment / part).symlink_to(Path(sys.prefix) / part)
         (environment / "ready").touch()
     return subprocess.run(
-        ["make", "--no-print-directory", goal], cwd=workspace.path, capture_output=True, text=True, timeout=300
+        ["make", "--no-print-directory", goal, f"ARGS={arguments}"],
+        **{"cwd": workspace.path, "capture_output": True, "text": True, "timeout": 300},
     )
 
 
@@ -94,6 +97,37 @@ def test_make_prune_finds_nothing_to_delete_after_a_run_and_make_verify_no_damag
 def test_make_prune_counts_the_results_of_another_config(finished):
     config(models={"sgd": None})(finished)
     assert not make_why(finished, "prune").stdout.startswith("0 files")
+
+
+def test_make_prune_takes_a_config_in_parts_as_one_and_refuses_what_it_does_not_know(finished):
+    whole = yaml.safe_load(finished.read("config/config.yaml"))
+    for name, keys in {"one": whole.keys() - {"models"}, "two": {"models"}}.items():
+        (finished.path / f"{name}.yaml").write_text(yaml.safe_dump({key: whole[key] for key in keys}))
+    assert make_why(finished, "prune", "--configfile one.yaml two.yaml").stdout.startswith("0 files")
+    assert make_why(finished, "prune", "--yes --configfle one.yaml").returncode != 0
+    for arguments in ("--configfile none.yaml", "--config nothing"):
+        told = make_why(finished, "why", arguments)
+        assert told.returncode != 0
+        assert told.stderr.startswith("make why: the config cannot be read: ")
+
+
+def test_make_verify_finds_what_is_out_of_place(finished):
+    store = finished.path / "results" / "store"
+    folder = next((store / "score" / "sgd").iterdir())
+    folder.rename(folder.with_name("0123456789"))
+    assert "sgd/0123456789/metrics.json: delete it" in make_why(finished, "verify").stdout
+    (finished.path / "results/published.json").unlink()
+    told = make_why(finished, "verify")
+    assert told.returncode != 0
+    assert "results/published.json is missing or damaged" in told.stdout
+
+
+def test_make_why_says_nothing_of_results_that_are_gone_and_not_needed(finished):
+    shutil.rmtree(finished.path / "results" / "store" / "compare")
+    assert planned_jobs(finished.plan().stdout) == NOTHING
+    assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
+    (finished.path / "results" / "comparison.csv").unlink()
+    assert "failed" not in make_why(finished).stdout
 
 
 def test_make_why_reads_any_file_name(make_workspace):

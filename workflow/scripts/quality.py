@@ -89,7 +89,7 @@ if __name__ == "__main__":
     with job(snakemake, "quality"):
         quality(
             [Path(p) for p in snakemake.input.train],
-            [Path(p) for p in snakemake.input.test],
+            [Path(p) for p in snakemake.input.get("test", [])],
             Path(snakemake.output[0]),
             snakemake.params.made_of["options"]["labels"],
         )

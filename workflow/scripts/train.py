@@ -57,7 +57,9 @@ def train(
     begin = checkpoints.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
     if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
         raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-    history = read_history(previous[1]).to_dict("records") if previous else []
+    # but for what every checkpoint adds, so that where the checkpoints are does not matter
+    logged = read_history(previous[1]).to_dict("records") if previous else []
+    history = [row for row in logged if (row["epoch"] - 1) % options["log_every"] == 0]
     with threadpool_limits(threads), refusing_divergence():
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()

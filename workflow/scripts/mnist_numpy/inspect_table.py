@@ -13,10 +13,10 @@ import numpy as np
 import yaml
 
 from mnist_numpy.figures import pictures
-from mnist_numpy.files import header
-from mnist_numpy.files.columns import NUMBERED, ROW_AND_COLUMN, cells_of
+from mnist_numpy.files import header, ingest
+from mnist_numpy.files.columns import cells_of, prefix_of
 from mnist_numpy.files.compression import BROKEN, open_table
-from mnist_numpy.files.errors import InputError, printable
+from mnist_numpy.files.errors import InputError, format_names, printable
 from mnist_numpy.files.layout import Layout, look
 
 IMAGES = 3
@@ -38,12 +38,21 @@ def inspect(path: Path) -> Iterator[str]:
     InputError
         Where it is no table of images, or could be read in two ways.
     """
-    layout, images = look(path, {})
+    doubt = ""
+    try:
+        layout, images = look(path, {}, True)
+    except InputError as error:
+        layout, images = look(path, {})
+        doubt = f"as a table to train on: {error}"
     head = header.read_head(path, {})
     height, width = layout.shape
     labels = [cells_of(head, place) for place in layout.label]
     yield f"{path}: {height} x {width} pixels; {layout.found} (from its first {len(images):,} rows)"
     yield from (f"{path}: {note}" for note in layout.notes)
+    if len(head.names) == 1:
+        doubt = ""
+        yield "one column: if these are the labels of another file's images, name this file in data.train_labels"
+    yield from [doubt] * bool(doubt and layout.notes)
     yield "If the pictures lie on their side, set data.order: columns."
     small = pictures.shrink(
         np.rint(255 * images[:IMAGES]).clip(0, 255).astype(np.uint8).reshape(-1, *layout.shape), SIDE
@@ -51,8 +60,10 @@ def inspect(path: Path) -> Iterator[str]:
     for number, picture in enumerate(small):
         cells = [column[number] for column in labels]
         name = str(np.argmax(np.array(cells, float))) if len(cells) > 1 else "".join(cells) or "without a label"
-        yield f"\nrow {number + 1}: {name}"
+        yield f"\nrow {number + 1}: {format_names([name]) if cells else name}"
         yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
+    rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
+    yield f"\n{rows:,} rows in all, each as it should be"
     yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
 
 
@@ -67,8 +78,7 @@ def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object
     section: dict[str, object] = {"train": str(path), "test": None} if layout.label else {"test": str(path)}
     section |= {"separator": SPELT.get(head.separator, head.separator), "header": head.named}
     section |= {"label": label} if layout.label else {}
-    numbered = [pattern.fullmatch(head.names[layout.pixels[0]]) for pattern in (ROW_AND_COLUMN, NUMBERED)]
-    section |= {"pixels": next(match[1] for match in numbered if match)} if head.named else {}
+    section |= {"pixels": prefix_of([head.names[place] for place in layout.pixels])} if head.named else {}
     low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
     return section | {
         "shape": list(layout.shape),

@@ -55,6 +55,7 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": PAPER,
 }
+mpl.rcdefaults()  # a matplotlibrc of the user counts for nothing
 mpl.rcParams.update(STYLE)
 
 

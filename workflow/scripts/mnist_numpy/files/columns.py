@@ -14,9 +14,10 @@ from mnist_numpy.files.errors import InputError, format_names
 from mnist_numpy.files.header import NUMBER, Head
 
 LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "character", "letter", "symbol", "emotion"}
-INDEX = re.compile(r"|unnamed: [0-9.]+|index|\.\.1", re.IGNORECASE)  # what pandas and R call the rows' numbers
+INDEX = re.compile(r"|unnamed: [0-9.]+|index|\.\.1|(image[ _-]?)?id", re.IGNORECASE)  # names of rows, no labels
 NUMBERED = re.compile(r"(.*?)([0-9]+)", re.ASCII | re.DOTALL)
 ROW_AND_COLUMN = re.compile(r"(.*?)([0-9]+)[xX]([0-9]+)", re.ASCII | re.DOTALL)
+ROW_UNDERSCORE_COLUMN = re.compile(r"(.*?)([0-9]+)_([0-9]+)", re.ASCII | re.DOTALL)
 MOSTLY = 0.9  # the share from which on a column is taken for whole numbers, or for nearly always the same
 
 
@@ -43,14 +44,42 @@ def find_columns(
     """Return the places of the pixel columns as the table has them in order, those of the label, and the shape."""
     shape = None if keys.get("shape", "auto") == "auto" else tuple(keys["shape"])
     free = [place for place in range(len(head.names)) if place != identity]
-    if head.named:
-        pixels, named_shape = find_numbered(path, head, keys.get("pixels", "auto"), free, shape)
+    prefix = keys.get("pixels", "auto")
+    if head.named and (identity is not None or not all(name.isdecimal() for name in head.names)):
+        told = told_label(path, head, keys.get("label", "auto"), labelled)
+        pixels, named_shape = find_numbered(path, head, prefix, [place for place in free if place != told], shape)
         taken = set(pixels)
-        others = [place for place in free if place not in taken]
-        return pixels, find_label(path, head, keys, others, labelled), shape or named_shape
+        label = find_label(path, head, keys, [place for place in free if place not in taken], labelled)
+        return pixels, label, shape or named_shape
     label = bare_label(path, head, keys.get("label", "auto"), shape, labelled)
     pixels = [place for place in free if place not in label]
+    if shape and math.prod(shape) != len(pixels):
+        raise InputError(
+            f"{path}: {len(pixels)} pixel columns where data.shape asks for {math.prod(shape)}; "
+            "write a header that names the columns, pixel0, pixel1, …"
+        )
     return pixels, label, shape or square(path, len(pixels))
+
+
+def told_label(path: Path, head: Head, key: str | None, labelled: bool | None) -> int | None:
+    """Return the place of the label where the config says it and the table has one."""
+    if not labelled or key in (None, "auto", "one_hot"):
+        return None
+    if key in ("first", "last"):
+        return 0 if key == "first" else len(head.names) - 1
+    return find_named(path, head, key, "data.label")
+
+
+def patterns_of(names: Sequence[str]) -> list[re.Pattern[str]]:
+    """Return how pixel columns may be numbered: by row and column, or by one number."""
+    rows = {match[2] for name in names if (match := ROW_UNDERSCORE_COLUMN.fullmatch(name))}
+    # a number that is the same everywhere belongs to the prefix, as in v2_1, v2_2, …
+    return [ROW_AND_COLUMN, *[ROW_UNDERSCORE_COLUMN] * (len(rows) > 1), NUMBERED]
+
+
+def prefix_of(names: Sequence[str]) -> str:
+    """Return what the names of pixel columns begin with."""
+    return next(match[1] for pattern in patterns_of(names) if (match := pattern.fullmatch(names[0])))
 
 
 def find_numbered(
@@ -58,8 +87,9 @@ def find_numbered(
 ) -> tuple[list[int], tuple[int, int]]:
     """Return the numbered columns in the order of their numbers, and the shape of an image."""
     families: dict[tuple[str, int], list[tuple[tuple[int, ...], int]]] = {}
+    patterns = patterns_of([head.names[place] for place in free])
     for place in free:
-        for pattern in (ROW_AND_COLUMN, NUMBERED):
+        for pattern in patterns:
             match = pattern.fullmatch(head.names[place])
             if match and prefix in ("auto", match[1]):
                 numbers = tuple(map(int, match.groups()[1:]))
@@ -85,6 +115,8 @@ def find_numbered(
         sides = [max(axis) - min(axis) + 1 for axis in zip(*(numbers for numbers, _ in members), strict=True)]
         if math.prod(sides) != len(places):
             raise InputError(f"{path}: {len(places)} pixel columns for {sides[0]} x {sides[1]} pixels; mend the header")
+        if shape and math.prod(shape) != len(places):
+            raise InputError(f"{path}: {len(places)} pixel columns where data.shape asks for {math.prod(shape)}")
         return places, (sides[0], sides[1])
     check_numbers(path, name, {numbers[0]: head.names[place] for numbers, place in members}, shape)
     return places, shape or square(path, len(places))
@@ -142,7 +174,8 @@ def find_label(
     if key is None or labelled is False:
         return []
     if key in ("first", "last"):
-        return [0 if key == "first" else len(head.names) - 1]
+        place = 0 if key == "first" else len(head.names) - 1
+        return [place] if place in others else []  # a pixel, in a table that need not have labels
     if key == "one_hot":
         return list(others)
     if key != "auto":
@@ -150,7 +183,10 @@ def find_label(
     usual = [place for place in others if head.names[place].lower() in LABEL_NAMES]
     rest = [place for place in others if not INDEX.fullmatch(head.names[place]) and any(cells_of(head, place))]
     choice = usual or (rest if labelled else [])
+    if len(choice) > 1 and is_one_hot([cells_of(head, place) for place in choice]):
+        return choice
     if len(choice) > 1:
+        find_named(path, head, head.names[choice[0]], "data.label")  # it may stand twice
         names = " or ".join(repr(head.names[place]) for place in choice[:2])
         raise InputError(f"{path}: the label may be in column {names}; set data.label to one of them")
     if labelled and not choice:
@@ -176,6 +212,8 @@ def bare_label(
     hot = len(last) > 1 and is_one_hot([cells_of(head, place) for place in last])
     if key == "one_hot" or (key == "auto" and hot):
         return last
+    if key != "auto" and head.named:
+        return [find_named(path, head, key, "data.label")]
     if key != "auto":
         raise InputError(f"{path}: there is no header, so no column {key!r}; set data.label to first or last")
     if beyond == 1 and pixels < columns:

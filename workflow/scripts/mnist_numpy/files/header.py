@@ -18,6 +18,10 @@ HEAD_BYTES = LONGEST_LINE  # a thousand rows of 784 pixels: what looking costs i
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks", "|": "bars"}
 SPELT = {"tab": "\t", "blank": " "}
 NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*", re.ASCII)
+OTHER_FILES = {
+    **{b"PAR1": "a Parquet file", b"%PDF": "a PDF", b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file"},
+    **{b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\xd0\xcf\x11\xe0": "an old Excel file"},
+}
 LIBSVM = re.compile(r"\s*[-+]?[0-9]\S*(\s+[0-9]+:\S+)+\s*", re.ASCII)
 MESSAGE_BYTES = 500  # a file of one line with fewer is a message in place of a table
 PIXELS_IN_A_CELL = 16  # as many numbers in one cell are an image
@@ -101,6 +105,11 @@ def read_start(path: Path) -> bytes:
         raise InputError(f"{path}: a pointer of git-lfs in place of the table; run git lfs pull")
     if start[:2] == b"\0\0" and start[3:4] in (b"\1", b"\2", b"\3", b"\4") and start[2] in range(8, 15):
         raise InputError(f"{path}: MNIST's own binary format (IDX), no table; write it as CSV, one image a row")
+    for magic, kind in OTHER_FILES.items():
+        if start.startswith(magic):
+            raise InputError(f"{path}: this is {kind}, not a CSV table; save the table as CSV")
+    if start[257:262] == b"ustar":
+        raise InputError(f"{path}: this is a tar archive; unpack it and name the CSV file in it")
     return start
 
 
@@ -158,9 +167,9 @@ def is_header(cells: list[str]) -> bool:
     numbers = [cell.strip() for cell in cells if NUMBER.fullmatch(cell)]
     if len(numbers) < len(cells):
         return len(set(numbers)) == len(numbers)
-    # numbers as names: counted from 0 or 1, further than pixels go
+    # numbers as names: counted from 0 or 1, as the pixels of an image are not
     counted = [list(map(str, range(first, first + len(cells) - 1))) for first in (0, 1)]
-    return len(cells) > 256 and numbers[:-1] in counted
+    return len(cells) > 16 and numbers[:-1] in counted
 
 
 def check_message(path: Path, start: bytes, cells: list[str]) -> None:

@@ -156,7 +156,8 @@ def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> lis
             to = "false" if layout.invert else "true"
             notes.append(f"the border of most images is bright: if that is paper and not ink, set data.invert: {to}")
         most = images.max() * layout.high
-        if not layout.decimals and not layout.invert and keys.get("pixel_max", "auto") == "auto" and 0 < most <= 127:
+        asked = layout.high == 255 and layout.low == 0 and keys.get("pixel_max", "auto") == "auto"
+        if asked and not layout.invert and 0 < most <= 127:
             notes.append(f"the largest pixel is {most:.0f}: if that is full ink, set data.pixel_max: {most:.0f}")
     return notes
 

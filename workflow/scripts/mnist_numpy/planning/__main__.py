@@ -13,7 +13,7 @@ from mnist_numpy.planning.why import explain
 
 def why(arguments: argparse.Namespace) -> int:
     """Print what would run, and why."""
-    plan = load_plan(arguments.configfile, arguments.config)
+    plan = load_plan([file for files in arguments.configfile for file in files], arguments.config)
     print(*explain(plan), sep="\n")
     plan.memory.save()
     return 0
@@ -29,15 +29,16 @@ def verify(arguments: argparse.Namespace) -> int:
 def prune(arguments: argparse.Namespace) -> int:
     """Delete what none of the named configs needs, after saying how much that is."""
     needed: set[str] = set()
-    for file in arguments.configfile:
-        results = load_plan([file], arguments.config).results()
+    for files in arguments.configfile:
+        results = load_plan(files, arguments.config).results()
         needed |= {*view.possible(results).values(), *results.makers}  # some results have no published name
-    files = store.unneeded(needed)
-    size = sum(path.stat().st_size for path in files)
-    print(f"{len(files)} files, {store.megabytes(size)}, are not needed by {', '.join(arguments.configfile)}")
-    if files and (arguments.yes or confirmed()):
+    unneeded = store.unneeded(needed)
+    size = sum(path.stat().st_size for path in unneeded)
+    configs = ", ".join(" ".join(files) for files in arguments.configfile)
+    print(f"{len(unneeded)} files, {store.megabytes(size)}, are not needed by {configs}")
+    if unneeded and (arguments.yes or confirmed()):
         hold_folder()
-        store.delete(files)
+        store.delete(unneeded)
         print("deleted")
     return 0
 
@@ -57,10 +58,12 @@ def main() -> int:
     """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(prog="make", add_help=False)
     parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[DEFAULT])
-    parser.add_argument("--config", nargs="*", default=[])
+    # as Snakemake takes them; prune keeps what any config needs: --configfile one.yaml --configfile two.yaml
+    parser.add_argument("--configfile", "--configfiles", nargs="+", action="append")
+    parser.add_argument("--config", "-C", nargs="*", default=[])
     parser.add_argument("--yes", action="store_true")
-    arguments, _ = parser.parse_known_args()
+    arguments = parser.parse_args()
+    arguments.configfile = arguments.configfile or [[DEFAULT]]
     try:
         return COMMANDS[arguments.command](arguments)
     except (WorkflowError, HoldError) as error:

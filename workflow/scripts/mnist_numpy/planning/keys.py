@@ -96,7 +96,7 @@ class Results:
             start = self.continues_from(model, epoch, folder)
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
-        options = {"model": self.training_options(model, fold), **subset(self.data, "labels")}
+        options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
         return Needs(options, {"shards": self.shards("train"), "folds": self.folds().outputs["folds"]}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")

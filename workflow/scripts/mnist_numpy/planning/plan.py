@@ -124,8 +124,12 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
         Where the config is wrong, or a table cannot be read.
     """
     config: dict[str, Any] = {}
-    for file in configfiles:
-        update_config(config, load_configfile(file))
-    given = parse_config(list(options)) if options else {}
+    try:
+        for file in configfiles:
+            update_config(config, load_configfile(file))
+        given = parse_config(list(options)) if options else {}
+    except (OSError, ValueError) as error:
+        where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise WorkflowError(f"the config cannot be read: {where}") from error
     update_config(config, given)
     return Plan(read_settings(config, configfiles, given))

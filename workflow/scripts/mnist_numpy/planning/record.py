@@ -11,6 +11,7 @@ from typing import Any
 
 from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
+from mnist_numpy.planning.graph import digest
 
 SUFFIX = ".made.json"
 
@@ -35,6 +36,11 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(record, dict) and isinstance(record.get("files"), dict):
             yield record
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """Return the key of the results that a record describes, which names their folder."""
+    return digest({name: value for name, value in record.items() if name != "files"})
 
 
 def find_record(file: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -79,7 +80,9 @@ class Host:
 
     def named_targets(self, names: Collection[str]) -> set[str]:
         """Return which of some names are targets on the command line, which Snakemake does not tell a Snakefile."""
-        return set() if self.is_module else set(names) & set(sys.argv)
+        named = set() if self.is_module else set(names) & set(sys.argv)
+        # one may also be the value of an option, such as --forcerun
+        return named & set(get_argument_parser().parse_known_args(sys.argv[1:])[0].targets) if named else named
 
     def is_partial(self) -> bool:
         """Tell whether the run was asked for a part of the results only."""

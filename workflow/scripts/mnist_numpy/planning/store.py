@@ -1,6 +1,7 @@
 """Care of the store: find damage, and free what is not needed."""
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from mnist_numpy.files.checksum import checksum
 from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE
-from mnist_numpy.planning.record import SUFFIX, read_records
+from mnist_numpy.planning.record import SUFFIX, key_of, read_records
 
 NOTES = ("memory.json", "identify")  # what planning has noted, in the store
 KEYED = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
@@ -16,7 +17,7 @@ KEYED = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
 
 def walk(store: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of the store, each with what it is: result, record, code (definitions of then) or note."""
-    for path in sorted(store.rglob("*")):
+    for path in sorted(Path(folder) / name for folder, _, names in os.walk(store, followlinks=True) for name in names):
         if path.is_file():
             folder = path.relative_to(store).parts[0]
             kind = "record" if path.name.endswith(SUFFIX) else "result"
@@ -33,25 +34,27 @@ def verify() -> tuple[list[str], bool]:
     """
     store = Path(STORE)
     files = [path for kind, path in walk(store) if kind == "result"]
-    noted = {
-        folder / name: value
-        for folder in {path.parent for path in files}
-        for record in read_records(folder)
-        for name, value in record["files"].items()
-    }
-    damaged = [path for path in files if path in noted and checksum(path) != noted[path]]
+    noted: dict[Path, str] = {}
+    moved: set[Path] = set()
+    for folder in sorted({path.parent for path in files}):
+        for record in read_records(folder):
+            noted |= {folder / name: value for name, value in record["files"].items()}
+            moved |= {folder / name for name in record["files"] if key_of(record) != folder.name}
+    damaged = [path for path in files if path in noted and (path in moved or checksum(path) != noted[path])]
     unknown = [path for path in files if path not in noted]
     size = sum(path.stat().st_size for path in files)
     lines = [f"store: {len(files)} files, {megabytes(size)}, " + verdict(damaged, "as it was made", "damaged")]
     lines += [f"  {path}: delete it and run again" for path in damaged]
-    lines += [f"  {path}: it has no checksum, since its job was killed before it wrote one" for path in unknown]
+    lines += [f"  {path}: it has no checksum; to be sure of it, delete it and run again" for path in unknown]
     published = view.read_published(Path)
+    if not published and Path("results/comparison.csv").exists():
+        return [*lines, f"view: {view.PUBLISHED} is missing or damaged; run again to publish the results again"], False
     wrong = [
         name
         for name, entry in published.items()
         if Path(entry["from"]) in damaged or not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
     ]
-    lines += [f"view: {len(published)} names, " + verdict(wrong, "as in the store", "not as in the store")]
+    lines += [f"view: {len(published)} names, " + verdict(wrong, "as it was published", "not as published")]
     lines += [f"  {name}: run again to publish it again" for name in wrong]
     return lines, not damaged and not wrong
 

@@ -12,17 +12,17 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.checksum import checksum
+from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning.graph import Job, to_make
 from mnist_numpy.planning.keys import Results
 from mnist_numpy.planning.memory import Memory
-from mnist_numpy.planning.record import find_record
+from mnist_numpy.planning.record import find_record, key_of
 
 PUBLISHED = "results/published.json"
 REQUESTED = "results/requested.json"
@@ -179,8 +179,8 @@ def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
     write_json(place(PUBLISHED), {"files": published})
     for name, path in names.items():
         place(name).parent.mkdir(parents=True, exist_ok=True)
-        put_up(place(path), place(name))
         published[name] = {"from": path, "sha256": checksum_of(place(path))}
+        put_up(place(path), place(name))
     write_json(place(PUBLISHED), {"files": dict(sorted(published.items()))})
 
 
@@ -199,6 +199,14 @@ def put_up(source: Path, target: Path) -> None:
 
 
 def checksum_of(path: Path) -> str:
-    """Return the checksum of a file of the store, from its record if there is one."""
-    record: dict[str, Any] | None = find_record(path)
-    return str(record["files"][path.name]) if record else checksum(path)
+    """Return the checksum of a file of the store.
+
+    Raises
+    ------
+    InputError
+        Where the file is not the one that its record describes.
+    """
+    actual, record = checksum(path), find_record(path)
+    if record and (record["files"][path.name] != actual or key_of(record) != path.parent.name):
+        raise InputError(f"{path}: it is not as it was made; delete the folder {path.parent} and run again")
+    return actual

@@ -16,6 +16,9 @@ def explain(plan: Plan) -> Iterator[str]:
     wanted = view.final(results)
     jobs = to_make(wanted.values(), results.makers, exists)
     names = view.all_names(wanted, view.possible(results), results.makers, exists)
+    if not (shown_wrong := not_shown(names, plan)):
+        yield "nothing would run: all results are up to date"
+        return
     order = list(dict.fromkeys(job.rule for job in results.jobs.values()))
     alike: dict[tuple[str, str], list[str]] = {}
     planned = {path for job in jobs for path in job.outputs.values()}
@@ -27,10 +30,8 @@ def explain(plan: Plan) -> Iterator[str]:
         yield f"{same[0]}{more}: {why}"
     if jobs:
         yield "publish: follows " + ", ".join(sorted({job.rule for job in jobs}))
-    elif why := not_shown(names, plan):
-        yield f"publish: {why}"
     else:
-        yield "nothing would run: all results are up to date"
+        yield f"publish: {shown_wrong}"
 
 
 def not_shown(names: dict[str, str], plan: Plan) -> str:
@@ -75,10 +76,13 @@ def is_same(record: dict[str, Any], job: Job) -> bool:
 
 def failure(job: Job) -> Iterator[str]:
     """Yield the last words of a job that ran and left no result."""
-    epoch = f"epoch-{job.wildcards['epoch']:04d}" if "epoch" in job.wildcards else ""
-    for log in Path("results/logs").glob(f"**/*{job.key}.log"):
+    epoch = f"epoch-{job.wildcards['epoch']:04d}-" if "epoch" in job.wildcards else ""
+    for log in Path("results/logs").glob(f"**/{epoch}*{job.key}.log"):
         inside = log.relative_to("results/logs")
-        if inside.parts[0].partition("-")[0] == job.rule and epoch in log.name:
+        benchmark = Path("results/benchmarks") / inside.with_suffix(".tsv")
+        # Snakemake writes a benchmark after a job that ended well
+        ended_well = benchmark.exists() and benchmark.stat().st_mtime >= log.stat().st_mtime
+        if inside.parts[0].partition("-")[0] == job.rule and not ended_well:
             lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
             said = [line for line in lines if line.strip()]
             yield (

@@ -1,0 +1,103 @@
+"""Tables that a stranger tried: what is found in them, or the one sentence with which they are refused."""
+
+from pathlib import Path
+
+import pytest
+from mnist_numpy import inspect_table
+from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.ingest import read_batches
+from mnist_numpy.files.layout import look
+
+PIXELS = [[(7 * row + place) % 16 if place else 0 for place in range(64)] for row in range(40)]
+LABELS = [row % 10 for row in range(40)]
+
+
+def write(path: Path, header: list[object], rows: list[list[object]]) -> Path:
+    lines = [header, *rows] if header else rows
+    path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+LABELLED = [[*pixels, label] for pixels, label in zip(PIXELS, LABELS, strict=True)]
+ONE_HOT = [[*pixels, *(int(label == i) for i in range(10))] for pixels, label in zip(PIXELS, LABELS, strict=True)]
+NAMED = [f"pixel{place}" for place in range(64)]
+FOUND = {
+    "scikit-learn's names": ([*(f"pixel_{y}_{x}" for y in range(8) for x in range(8)), "target"], LABELLED),
+    "numbers as names": ([*range(65)], LABELLED),
+    "one-hot columns with names": ([*NAMED, *(f"class{i}" for i in range(10))], ONE_HOT),
+    "a version before the number": ([*(f"v2_{i}" for i in range(64)), "label"], LABELLED),
+    "an odd name of the label": ([*NAMED, "species"], LABELLED),
+    "an id before the label": (["id", *NAMED, "species"], [[row, *cells] for row, cells in enumerate(LABELLED)]),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_the_label_and_the_pixels_are_found(name, tmp_path):
+    header, rows = FOUND[name]
+    path = write(tmp_path / "train.csv", header, rows)
+    layout, _ = look(path, {}, True)
+    [batch] = read_batches(path, layout)
+    assert layout.shape == (8, 8)
+    assert batch.images.tolist() == PIXELS
+    assert batch.labels.tolist() == LABELS
+    # and `make inspect` says so
+    assert "\n".join(inspect_table.inspect(path)).count("train: ") == 1
+
+
+def test_a_test_table_whose_last_column_is_a_pixel_has_no_label(tmp_path):
+    layout, _ = look(write(tmp_path / "test.csv", NAMED, PIXELS), {"label": "last"})
+    assert (layout.label, layout.shape) == ([], (8, 8))
+
+
+WITH_INDEX = [[number, row[-1], *row[:-1]] for number, row in enumerate(LABELLED)]
+REFUSED = {
+    "an index and a label before the pixels": (
+        [], WITH_INDEX, {"label": "first", "shape": [8, 8]}, "65 pixel columns where data.shape asks for 64",
+    ),
+    "another shape than the names say": (
+        [*(f"1x{i}" for i in range(1, 65)), "label"], LABELLED, {"shape": [7, 9]},
+        "64 pixel columns where data.shape asks for 63",
+    ),
+    "a pixel as the label": (["label", *NAMED], [[0, *row] for row in PIXELS], {"label": "last"}, "63 pixel columns"),
+    "an id as the only other column": (["id", *NAMED], [[0, *row] for row in PIXELS], {}, "no label column beside"),
+    "a label twice": (["label", *NAMED, "label"], [[0, *row] for row in LABELLED], {}, "column label stands twice"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_is_refused_in_one_sentence(name, tmp_path):
+    header, rows, keys, sentence = REFUSED[name]
+    with pytest.raises(InputError, match=sentence):
+        look(write(tmp_path / "train.csv", header, rows), keys, True)
+
+
+def test_a_small_range_is_told_of_decimals_too(tmp_path):
+    rows = [[*(f"{value}.0" for value in pixels), label] for pixels, label in zip(PIXELS, LABELS, strict=True)]
+    layout, _ = look(write(tmp_path / "train.csv", [*NAMED, "label"], rows), {}, True)
+    assert layout.notes == ["the largest pixel is 15: if that is full ink, set data.pixel_max: 15"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        *((b"PAR1\0\0", "a Parquet file"), (b"%PDF-1.7", "a PDF"), (b"\x89PNG\r\n", "a PNG image")),
+        *((b"\x93NUMPY\1\0", "a NumPy array"), (b"x" * 257 + b"ustar", "a tar archive")),
+    ],
+)
+def test_another_kind_of_file_is_named(content, kind, tmp_path):
+    (tmp_path / "train.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"this is {kind}"):
+        look(tmp_path / "train.csv", {}, True)
+
+
+def test_text_that_is_not_in_utf_8_is_named(tmp_path):
+    path = write(tmp_path / "train.csv", [*NAMED, "label"], [[*pixels, "é"] for pixels in PIXELS])
+    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
+    with pytest.raises(InputError, match="not in UTF-8; save the table as UTF-8"):
+        list(read_batches(path, look(path, {}, True)[0]))
+
+
+def test_inspection_reads_the_table_to_its_end(tmp_path):
+    path = write(tmp_path / "train.csv", [*NAMED, "label"], [*LABELLED * 3, ["x", *LABELLED[0][1:]]])
+    with pytest.raises(InputError, match="row 121, line 122, column pixel0: 'x'"):
+        list(inspect_table.inspect(path))
