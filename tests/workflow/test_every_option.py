@@ -1,11 +1,17 @@
 """Every key of the schema: what the README says of it, and that changing it reruns what the README says."""
 
 import copy
+import functools
 from typing import Any
 
 import pytest
 import yaml
+from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
+from mnist_numpy.planning.graph import to_make
+from mnist_numpy.planning.memory import Memory
+from mnist_numpy.planning.plan import load_plan
+from mnist_numpy.planning.software import Software
 from options import ROOT, SCHEMA, options, readme_tables
 from reruns import FINISHED, planned_jobs, rules
 
@@ -69,8 +75,24 @@ def test_the_readme_has_no_other_rows():
     assert {row[4] for row in ROWS.values()} == set(WORDS)
 
 
+@functools.cache
+def software() -> Software:
+    """Return what the scripts can run, which is the same for all options."""
+    return Software(Memory(None))
+
+
+def planned_here() -> set[str]:
+    """Return the jobs that would run in this folder, as `planned_jobs` does."""
+    plan = load_plan()
+    plan.software = software()
+    results = plan.results()
+    jobs = to_make(view.final(results).values(), results.makers, plan.exists)
+    return {" ".join([job.rule, *(f"{v:04d}" if n == "epoch" else str(v) for n, v in job.wildcards.items())])
+            for job in jobs}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", OPTIONS)
-def test_changing_an_option_reruns_what_the_readme_says(name, finished):
+def test_changing_an_option_reruns_what_the_readme_says(name, finished, monkeypatch):
     option = OPTIONS[name]
     path = [HAS[option.of] if key == "*" else key for key in option.path]
     before = read_settings(FINISHED, [])
@@ -80,7 +102,10 @@ def test_changing_an_option_reruns_what_the_readme_says(name, finished):
         section, before = section.setdefault(key, {}), before[key]
     section[path[-1]] = other_value(name, before[path[-1]])
     finished.configure(after)
-    jobs = planned_jobs(finished.plan().stdout)
+    monkeypatch.chdir(finished.path)
+    jobs = planned_here()
+    # Snakemake asks the same planner; every eighth time it is asked itself
+    assert list(OPTIONS).index(name) % 8 or planned_jobs(finished.plan().stdout) == jobs
     assert rules(jobs) == WORDS[ROWS[name][4]]
     if path[0] == "models":
         of_models = {job.split()[1] for job in jobs if job.split()[0] in ("train", "export", "evaluate", "predict")}
