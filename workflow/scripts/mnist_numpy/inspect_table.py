@@ -6,7 +6,7 @@ Run by `make inspect TABLE=path`, by hand and before there is a config; no rule 
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import yaml
 
 from mnist_numpy.figures import pictures
 from mnist_numpy.files import header, ingest
-from mnist_numpy.files.columns import cells_of, prefix_of
+from mnist_numpy.files.columns import cells_of, patterns_of
 from mnist_numpy.files.compression import BROKEN, open_table
 from mnist_numpy.files.errors import InputError, format_names, printable
 from mnist_numpy.files.layout import Layout, look
@@ -65,6 +65,11 @@ def inspect(path: Path) -> Iterator[str]:
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows in all, each as it should be"
     yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
+
+
+def prefix_of(names: Sequence[str]) -> str:
+    """Return what the names of pixel columns begin with."""
+    return next(match[1] for pattern in patterns_of(names) if (match := pattern.fullmatch(names[0])))
 
 
 def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:

@@ -77,11 +77,6 @@ def patterns_of(names: Sequence[str]) -> list[re.Pattern[str]]:
     return [ROW_AND_COLUMN, *[ROW_UNDERSCORE_COLUMN] * (len(rows) > 1), NUMBERED]
 
 
-def prefix_of(names: Sequence[str]) -> str:
-    """Return what the names of pixel columns begin with."""
-    return next(match[1] for pattern in patterns_of(names) if (match := pattern.fullmatch(names[0])))
-
-
 def find_numbered(
     path: Path, head: Head, prefix: str, free: Sequence[int], shape: tuple[int, int] | None
 ) -> tuple[list[int], tuple[int, int]]:
