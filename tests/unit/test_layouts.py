@@ -17,7 +17,6 @@ import export
 import numpy as np
 import plain
 import predict
-import pyarrow as pa
 import pytest
 import score
 import submission
@@ -27,9 +26,7 @@ from folds import assign_folds
 from mnist_numpy import inspect_table
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.layout import look as look_at
-from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from normalize import normalize
 
 ROWS = 200
@@ -275,30 +272,6 @@ def test_what_a_person_should_know_is_told_in_one_line(name, tmp_path):
     rows, keys, sentence = WARNINGS[name]
     (tmp_path / "train.csv").write_bytes(text(rows))
     assert look_at(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
-
-
-def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path):
-    evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
-    write_json(tmp_path / "evaluation.json", evaluation)
-    for labels, right, sentence in (
-        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
-         "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
-        ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
-        (None, None, None),
-    ):  # fmt: skip
-        count = len(labels or [0])
-        own = None if labels is None else np.array(labels)
-        dataset.write_shard(tmp_path / "test.parquet", [(None, own, IMAGES[np.zeros(count, int)])], (28, 28), 255)
-        likely = np.eye(2)[np.arange(count) % 2]
-        with prediction_writer(tmp_path / "p.parquet", [1, 2], pa.int64()) as writer:
-            write_predictions(writer, np.arange(count), likely, [1, 2])
-        told: list[str] = []
-        files = tmp_path / "evaluation.json", [tmp_path / "test.parquet"], [tmp_path / "p.parquet"]
-        score.score(*files, tmp_path / "metrics.json", told.append)
-        test = json.loads((tmp_path / "metrics.json").read_text())["test"]
-        assert (test and test["rows"]) == right
-        assert (told == [] and sentence is None) or told[0].startswith(sentence)
-        assert test is None or test["agrees"] is False
 
 
 def test_inspection_shows_what_was_found_the_images_and_a_config_that_reads_the_table(tmp_path):

@@ -7,8 +7,10 @@ import evaluate
 import export
 import numpy as np
 import plain
+import pyarrow as pa
 import pytest
 import quality
+import score
 import train
 from folds import stratify
 from mnist_numpy import harness
@@ -18,6 +20,8 @@ from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
 from mnist_numpy.files.history import read_history
+from mnist_numpy.files.json_file import write_json
+from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from mnist_numpy.files.validation import read_validation
 
 # --- From training to figures ---------------------------------------------------------------------
@@ -163,6 +167,31 @@ def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
         assert np.array_equal(np.concatenate([tensor.reshape(-1) for tensor in tensors.values()]), wanted)
         assert (about["sizes"], about["epochs"], about["shape"]) == ([784, 8, 10], 1, [28, 28])
         assert about["trained"][0]["numpy"] == np.__version__
+
+
+def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path):
+    images, _ = plain.digits(1)
+    evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
+    write_json(tmp_path / "evaluation.json", evaluation)
+    for labels, right, sentence in (
+        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
+         "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
+        ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
+        (None, None, None),
+    ):  # fmt: skip
+        count = len(labels or [0])
+        own = None if labels is None else np.array(labels)
+        dataset.write_shard(tmp_path / "test.parquet", [(None, own, images[np.zeros(count, int)])], (28, 28), 255)
+        likely = np.eye(2)[np.arange(count) % 2]
+        with prediction_writer(tmp_path / "p.parquet", [1, 2], pa.int64()) as writer:
+            write_predictions(writer, np.arange(count), likely, [1, 2])
+        told: list[str] = []
+        files = tmp_path / "evaluation.json", [tmp_path / "test.parquet"], [tmp_path / "p.parquet"]
+        score.score(*files, tmp_path / "metrics.json", told.append)
+        test = json.loads((tmp_path / "metrics.json").read_text())["test"]
+        assert (test and test["rows"]) == right
+        assert (told == [] and sentence is None) or told[0].startswith(sentence)
+        assert test is None or test["agrees"] is False
 
 
 def test_quality_counts_what_is_in_the_images(tmp_path):

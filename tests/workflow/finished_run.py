@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from reruns import FINISHED, write_shards
 
+ASIDE = (".venv/", "results/store/memory.json")  # what is remembered of a file counts by the file's stat
+
 
 @pytest.fixture(scope="session")
 def finished_run(once: Callable, build_workspace: Callable, real_train: list[list[str]], real_test: list[list[str]]):
@@ -52,10 +54,10 @@ def finished(reused: Callable[[], Any]) -> Any:
 
 
 def stats(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return what changes whenever a file does, by its path in the folder."""
+    """Return what changes whenever a file does, by its path in the folder; but for what is right in any state."""
     paths = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
     named = {str(path.relative_to(folder)): path for path in paths}
-    return {name: identity(path) for name, path in named.items() if not name.startswith(".venv/")}
+    return {name: identity(path) for name, path in named.items() if not name.startswith(ASIDE)}
 
 
 def identity(path: Path) -> tuple[int, ...]:
@@ -64,12 +66,10 @@ def identity(path: Path) -> tuple[int, ...]:
 
 
 def put_back(original: Path, folder: Path, seen: dict[str, tuple[int, ...]]) -> None:
-    """Undo what was done to a copy since its files were seen; what is remembered of files counts by their stat."""
+    """Undo what was done to a copy since its files were seen."""
     now = stats(folder)
-    seen = {name: stat for name, stat in seen.items() if not name.endswith("/memory.json") or name not in now}
     for name in now.keys() - seen.keys():
-        if not name.endswith("/memory.json"):
-            (folder / name).unlink()
+        (folder / name).unlink()
     for name in (name for name in seen if now.get(name) != seen[name]):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if (original / name).exists():

@@ -44,30 +44,34 @@ def find_columns(
     """Return the places of the pixel columns as the table has them in order, those of the label, and the shape."""
     shape = None if keys.get("shape", "auto") == "auto" else tuple(keys["shape"])
     free = [place for place in range(len(head.names)) if place != identity]
-    prefix = keys.get("pixels", "auto")
+    key = keys.get("label", "auto")
     if head.named and (identity is not None or not all(name.isdecimal() for name in head.names)):
-        told = told_label(path, head, keys.get("label", "auto"), labelled)
-        pixels, named_shape = find_numbered(path, head, prefix, [place for place in free if place != told], shape)
+        told = told_label(path, head, key, labelled)
+        candidates = [place for place in free if not labelled or place != told]
+        pixels, found_shape = find_numbered(path, head, keys.get("pixels", "auto"), candidates, shape)
         taken = set(pixels)
-        label = find_label(path, head, keys, [place for place in free if place not in taken], labelled)
-        return pixels, label, shape or named_shape
-    label = bare_label(path, head, keys.get("label", "auto"), shape, labelled)
-    pixels = [place for place in free if place not in label]
+        others = [place for place in free if place not in taken]
+        # in a table that need not have labels, it may be a pixel
+        label = [told] * (told in others) if told is not None else find_label(path, head, key, others, labelled)
+    else:
+        label = bare_label(path, head, key, shape, labelled)
+        pixels = [place for place in free if place not in label]
+        found_shape = shape or square(path, len(pixels))
     if shape and math.prod(shape) != len(pixels):
         raise InputError(
             f"{path}: {len(pixels)} pixel columns where data.shape asks for {math.prod(shape)}; "
-            "write a header that names the columns, pixel0, pixel1, …"
+            "set data.shape to the images' height and width, or name the pixel columns in a header"
         )
-    return pixels, label, shape or square(path, len(pixels))
+    return pixels, label, shape or found_shape
 
 
 def told_label(path: Path, head: Head, key: str | None, labelled: bool | None) -> int | None:
-    """Return the place of the label where the config says it and the table has one."""
-    if not labelled or key in (None, "auto", "one_hot"):
+    """Return the place of the label where the config says it and the table may have one."""
+    if labelled is False or key in (None, "auto", "one_hot"):
         return None
     if key in ("first", "last"):
         return 0 if key == "first" else len(head.names) - 1
-    return find_named(path, head, key, "data.label")
+    return None if labelled is None and key not in head.names else find_named(path, head, str(key), "data.label")
 
 
 def patterns_of(names: Sequence[str]) -> list[re.Pattern[str]]:
@@ -110,8 +114,6 @@ def find_numbered(
         sides = [max(axis) - min(axis) + 1 for axis in zip(*(numbers for numbers, _ in members), strict=True)]
         if math.prod(sides) != len(places):
             raise InputError(f"{path}: {len(places)} pixel columns for {sides[0]} x {sides[1]} pixels; mend the header")
-        if shape and math.prod(shape) != len(places):
-            raise InputError(f"{path}: {len(places)} pixel columns where data.shape asks for {math.prod(shape)}")
         return places, (sides[0], sides[1])
     check_numbers(path, name, {numbers[0]: head.names[place] for numbers, place in members}, shape)
     return places, shape or square(path, len(places))
@@ -161,20 +163,12 @@ def square(path: Path, count: int) -> tuple[int, int]:
 # --- Labels -------------------------------------------------------------------------------------
 
 
-def find_label(
-    path: Path, head: Head, keys: Mapping[str, Any], others: Sequence[int], labelled: bool | None
-) -> list[int]:
-    """Return the place of the label among the columns that are no pixels."""
-    key = keys.get("label", "auto")
-    if key is None or labelled is False:
+def find_label(path: Path, head: Head, key: str | None, others: Sequence[int], labelled: bool | None) -> list[int]:
+    """Return the place of the label among the columns that are no pixels, where the config does not say it."""
+    if labelled is False or key not in ("auto", "one_hot"):
         return []
-    if key in ("first", "last"):
-        place = 0 if key == "first" else len(head.names) - 1
-        return [place] if place in others else []  # a pixel, in a table that need not have labels
     if key == "one_hot":
         return list(others)
-    if key != "auto":
-        return [] if labelled is None and key not in head.names else [find_named(path, head, key, "data.label")]
     usual = [place for place in others if head.names[place].lower() in LABEL_NAMES]
     rest = [place for place in others if not INDEX.fullmatch(head.names[place]) and any(cells_of(head, place))]
     choice = usual or (rest if labelled else [])

@@ -51,12 +51,10 @@ def refuse(
         faults, all_read = first_faults(path, names, separator, named, allowed)
     except BROKEN as error:
         raise broken(path, error) from error
+    if not faults and "invalid UTF8" in reason:
+        raise InputError(f"{path}: some text is not in UTF-8; save the table as UTF-8 CSV")
     if not faults:
-        raise (
-            broken(path, reason[:200])
-            if "invalid UTF8" in reason
-            else InputError(f"{path}: cannot be read as a CSV table ({reason[:200]}); mend it or fetch it again")
-        )
+        raise InputError(f"{path}: cannot be read as a CSV table ({reason[:200]}); mend it or fetch it again")
     listed = "\n".join(f"  {fault}" for fault in faults[:FAULTS_SHOWN])
     count = f"{len(faults)} in all" if all_read else f"at least {len(faults)} in all"
     more = f"\n  … {count}" if len(faults) > FAULTS_SHOWN else ""

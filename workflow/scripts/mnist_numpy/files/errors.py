@@ -11,12 +11,10 @@ class InputError(Exception):
     """
 
 
-def broken(path: Path, error: Exception | str) -> InputError:
+def broken(path: Path, error: Exception) -> InputError:
     """Say that a file cannot be read to its end, and what to do."""
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
-    if "invalid UTF8" in str(error):
-        return InputError(f"{path}: some text is not in UTF-8; save the table as UTF-8 CSV")
     return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
 
 

@@ -11,7 +11,7 @@ from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
-from mnist_numpy.planning.code import Code, changed, distribution
+from mnist_numpy.planning.code import Code, Reach, changed, distribution
 from mnist_numpy.planning.graph import digest
 from mnist_numpy.planning.memory import Memory
 
@@ -23,8 +23,8 @@ class Software:
     """What each rule can run, as it is on disk now; the memory keeps the analysis of each file."""
 
     def __init__(self, memory: Memory) -> None:
+        self.reached: dict[str, Reach] = {}
         self.digests: dict[str, str] = {}
-        self.versions: dict[str, dict[str, str]] = {}
         # what is known of a file is forgotten when the functions that find it out change
         found_by = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
         self.code = Code(
@@ -34,10 +34,16 @@ class Software:
             ),
         )
 
+    def reach(self, rule: str) -> Reach:
+        """Return the definitions that a rule's script can reach, and the packages that they use."""
+        if rule not in self.reached:
+            self.reached[rule] = self.code.reach(f"{rule}.py")
+        return self.reached[rule]
+
     def definitions(self, rule: str) -> dict[str, str]:
         """Return the definitions that a rule's script can reach, each with its hash; templates of the page too."""
         templates = self.code.templates(PAGE, "report.html.j2") if rule == "report" else {}
-        return {**self.code.reach(f"{rule}.py").definitions, **templates}
+        return {**self.reach(rule).definitions, **templates}
 
     def code_digest(self, rule: str) -> str:
         """Return the hash of a rule's definitions."""
@@ -47,9 +53,7 @@ class Software:
 
     def packages(self, rule: str) -> dict[str, str]:
         """Return the version of each package that a rule's script uses."""
-        if rule not in self.versions:
-            self.versions[rule] = {name: version(name) for name in self.code.reach(f"{rule}.py").packages}
-        return self.versions[rule]
+        return {name: version(name) for name in self.reach(rule).packages}
 
     def changes_since(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
         """Return a sentence for each difference between the software that a result depends on and that of now.
