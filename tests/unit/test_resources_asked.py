@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,6 +40,18 @@ def test_training_asks_for_more_time_for_more_epochs_and_for_distortion():
     one, ten = (resources.training_seconds(plain, [784, 256, 10], 42_000, epochs) for epochs in (1, 10))
     assert ten == pytest.approx(10 * one)
     assert resources.training_seconds(moved, [784, 256, 10], 42_000, 1) > one
+
+
+def test_the_member_with_most_training_left_goes_first(tmp_path, table):
+    models = {"mlp": {"epochs": 30, "checkpoint_every": 10}, "wide": {"hidden": [512], "epochs": 30}}
+    estimates = resources.Estimates(read_settings({"models": models}, []), {"train": {"a": str(table)}})
+
+    def left(model: str, epoch: str) -> float:
+        return estimates.training_left(SimpleNamespace(model=model, fold="0", epoch=epoch))
+
+    first, second, last = (left("mlp", epoch) for epoch in ("0010", "0020", "0030"))
+    assert (second / first, last / first) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert left("wide", "0010") > first
 
 
 def test_training_says_how_much_memory_it_needs_and_when_it_was_given_less(tmp_path):

@@ -12,6 +12,7 @@ rule train:
         "results/logs/train/{model}/fold-{fold}/epoch-{epoch}-{key}.log",
     benchmark:
         "results/benchmarks/train/{model}/fold-{fold}/epoch-{epoch}-{key}.tsv"
+    priority: RESOURCES.training_left
     threads: lambda wildcards: SETTINGS["models"][wildcards.model]["threads"]
     resources:
         **needs("train"),

@@ -79,6 +79,16 @@ class Estimates:
         epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
         return Needs(fixed + a_row * rows, training_seconds(model, self.sizes(wildcards.model), rows, epochs))
 
+    def training_left(self, wildcards: Any) -> float:
+        """Return the seconds that a member still trains, from the checkpoint before this one to its last epoch.
+
+        It is the priority of a training job. The member with most work left goes first, so that no member
+        trains alone at the end while the other cores are idle.
+        """
+        model = member_options(self.models[wildcards.model], int(wildcards.fold))
+        done = (int(wildcards.epoch) - 1) // model["checkpoint_every"] * model["checkpoint_every"]
+        return training_seconds(model, self.sizes(wildcards.model), self.most_rows("train"), model["epochs"] - done)
+
     def evaluate(self, wildcards: Any) -> Needs:
         """Hold the images as given, in each posture, and those that a member was trained on, with its probabilities."""
         model, rows = wildcards.model, self.most_rows("train")
