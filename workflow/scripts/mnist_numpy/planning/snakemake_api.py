@@ -1,6 +1,7 @@
 """What is asked of Snakemake beyond its documented interface; checked with Snakemake 9.27.1."""
 
 import errno
+import functools
 import signal
 import sys
 import threading
@@ -30,6 +31,8 @@ class Host:
         Whether a bigger workflow uses these rules as a module.
     in_bucket
         Whether all files are in a bucket.
+    place
+        Returns where a file is: where its path says, or under the prefix of a module.
     """
 
     def __init__(self, workflow: Any, checkpoints: Any) -> None:
@@ -37,6 +40,7 @@ class Host:
         self.paths = workflow.modifier.path_modifier
         self.is_module = workflow.modifier.parent_modifier is not None
         self.in_bucket = bool(workflow.storage_settings.default_storage_provider)
+        self.place = functools.cache(self._place)  # asked some ten times for each file
 
     @property
     def plans(self) -> bool:
@@ -53,8 +57,7 @@ class Host:
         """The address of the bucket."""
         return str(self.workflow.storage_settings.default_storage_prefix)
 
-    def place(self, path: str) -> Path:
-        """Return where a file is: where `path` says, or under the prefix of a module."""
+    def _place(self, path: str) -> Path:
         return Path(self.paths.replace_prefix(path))
 
     def is_made_by_a_rule(self, path: str) -> bool:
