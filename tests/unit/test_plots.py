@@ -12,7 +12,7 @@ from mnist_numpy.figures import plots
 
 def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
     images, labels = plain.digits(7)
-    axis = plots.image_grid(images.reshape(-1, 28, 28), [str(label) for label in labels], "seven", 255).axes[0]
+    axis = plots.draw_image_grid(images.reshape(-1, 28, 28), [str(label) for label in labels], "seven", 255).axes[0]
     assert axis.get_title(loc="left") == "seven"
     assert [text.get_text() for text in axis.texts] == [str(label) for label in labels]
     for shown, image, text in zip(axis.images, images, axis.texts, strict=True):
@@ -28,7 +28,7 @@ def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
 
 def test_units_are_shown_each_scaled_to_its_own_largest_weight():
     tensor = np.array([[1.0, -4.0], [0.5, 2.0], [0.0, 0.0], [-1.0, 1.0]])
-    first, second = plots.weights(tensor, (2, 2), "two units").axes[0].images
+    first, second = plots.draw_weights(tensor, (2, 2), "two units").axes[0].images
     assert first.get_array().tolist() == [[1, 0.5], [0, -1]]
     assert second.get_array().tolist() == [[-1, 0.5], [0, 0.25]]
     assert first.get_clim() == second.get_clim() == (-1, 1)
@@ -38,7 +38,7 @@ def test_the_reliability_figure_leaves_empty_bins_out():
     bins = pd.DataFrame(
         {"rows": [0, 4], "confidence": [0, 0.9], "accuracy": [0, 0.75], "low": [0, 0.3], "high": [1, 0.95]}
     )
-    above, below = plots.reliability(bins, "some rows").axes
+    above, below = plots.draw_calibration(bins, "some rows").axes
     points = above.containers[0].lines[0]
     assert points.get_xydata().tolist() == [[90, 75]]
     assert above.containers[0].lines[2][0].get_segments()[0].tolist() == [[90, 30], [90, 95]]
@@ -47,18 +47,18 @@ def test_the_reliability_figure_leaves_empty_bins_out():
 
 def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_the_true_class():
     matrix = np.array([[90, 10, 0], [0, 50, 0], [0, 0, 0]])
-    axis = plots.confusion(matrix, range(len(matrix)), "some rows").axes[0]
+    axis = plots.draw_confusion_matrix(matrix, range(len(matrix)), "some rows").axes[0]
     shown = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axis.texts}
     assert shown == {(0, 0): "90", (0, 1): "10", (1, 1): "50"}
     assert axis.images[0].get_array().tolist() == [[0, 0.1, 0], [0, 0, 0], [0, 0, 0]]
-    assert (axis.get_xlabel(), axis.get_ylabel()) == ("said", "is")
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "label")
 
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_a_figure_saved_twice_has_the_same_bytes(count, tmp_path: Path):
     images = plain.digits(10)[0][:count].reshape(-1, 28, 28)
     for name in ("a.svg", "b.svg"):
-        plots.save(plots.image_grid(images, ["7"] * count, "some", 255), tmp_path / name)
+        plots.save(plots.draw_image_grid(images, ["7"] * count, "some", 255), tmp_path / name)
     content = (tmp_path / "a.svg").read_bytes()
     assert content == (tmp_path / "b.svg").read_bytes()
     assert b"<svg" in content
@@ -73,11 +73,11 @@ def test_the_curves_of_a_sweep_are_those_of_its_best_models(tmp_path: Path):
 
     def legend(count: int) -> tuple[str, list[str]]:
         names = [f"model-{place}" for place in range(count)]
-        loss, error = figures.learning_figure({name: [tmp_path / "history.csv"] * 2 for name in names}, 50).axes
+        loss, error = figures.draw_learning({name: [tmp_path / "history.csv"] * 2 for name in names}, 50).axes
         texts = [text.get_text() for text in error.get_legend().get_texts()]
         assert len({line.get_color() for line in loss.lines}) == len(texts)
         return loss.get_title(loc="left").splitlines()[1], texts
 
-    assert legend(6) == ("each of 12 members, 50 rows in all", [f"model-{place}" for place in range(6)])
-    several = "each of 12 members of the best 6 of 24 models, 50 rows in all"
+    assert legend(6) == ("12 members, 50 rows in all", [f"model-{place}" for place in range(6)])
+    several = "12 members of the best 6 of 24 models, 50 rows in all"
     assert legend(24) == (several, [f"model-{place}" for place in range(6)])

@@ -101,7 +101,7 @@ def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(tr
         "mnist_numpy/ann/vectors.py:cut",
     }
     assert deep <= ran(traces)["train.py"]
-    assert {"mnist_numpy/figures/plots.py:_tiles", "mnist_numpy/files/comparison.py:best_model"} <= ran(traces)[
+    assert {"mnist_numpy/figures/plots.py:_draw_tiles", "mnist_numpy/files/comparison.py:best_model"} <= ran(traces)[
         "figures.py"
     ]
 

@@ -1,4 +1,4 @@
-"""Histories, metrics, predictions, weights and images -> the figures."""
+"""Histories, metrics, predictions, weights and training images -> the figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +17,14 @@ from mnist_numpy.files.json_file import read_json
 from mnist_numpy.files.validation import Validation, match_validation
 from mnist_numpy.harness import by_model, job
 
-SIDE = 64  # pixels: larger images are shown smaller
-MISTAKES = 25
-UNITS = 40
+SIDE = 64  # pixels; larger images are shown at a reduced size
+MOST_ERRORS = 25
+MOST_UNITS = 40
 DISTORTIONS = 8
 
 
 class Model(NamedTuple):
-    """The files of a trained model: its members' histories, its scores, and one member's weights."""
+    """The files of a trained model: the histories of its members, its scores, and the weights of one member."""
 
     histories: Sequence[Path]
     evaluation: Path
@@ -33,18 +33,18 @@ class Model(NamedTuple):
 
 
 def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Path, outputs: Mapping[str, Path]) -> None:
-    """Draw all models' curves and comparison, and the rest of the best model.
+    """Draw the learning curves and accuracies of all models, and the other figures for the best model.
 
     Parameters
     ----------
     models
-        By name, the files of each.
+        The files of each model, by name.
     shards
-        The training rows.
+        The training shards.
     comparison
-        comparison.csv, best first.
+        comparison.csv, with the best model first.
     outputs
-        By figure, the SVG file to write.
+        The SVG file of each figure, by name.
     """
     table = read_comparison(comparison)
     best = best_model(table, models)
@@ -54,38 +54,45 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     rows = len(data.id)
     trained_on = rows - int(np.sum(validation.fold == 0))
     ranked = [model for model in table.model if model in models]
-    drawn = {
-        "learning": learning_figure({model: models[model].histories for model in ranked}, rows),
-        "augmentation": augmentation_figure(data, about["model"], best),
-        "weights": weights_figure(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
-        "confusion": confusion_figure(models[best].evaluation, best),
-        "mistakes": mistakes_figure(data, validation, best),
-        "reliability": reliability_figure(validation, best),
-        "comparison": comparison_figure(table, len(validation.label)),
+    drawings = {
+        "learning": draw_learning({model: models[model].histories for model in ranked}, rows),
+        "augmentation": draw_augmentation(data, about["model"], best),
+        "weights": draw_weights(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
+        "confusion": draw_confusion(models[best].evaluation, best),
+        "mistakes": draw_errors(data, validation, best),
+        "reliability": draw_calibration(validation, best),
+        "comparison": draw_comparison(table, len(validation.label)),
     }
-    for name, figure in drawn.items():
+    for name, figure in drawings.items():
         plots.save(figure, outputs[name])
 
 
-def learning_figure(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
-    """Show the learning curves of as many models, best first, as there are colours to tell them apart."""
+def draw_learning(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
+    """Draw the learning curves of the best models, as many as there are colours.
+
+    Parameters
+    ----------
+    histories
+        The histories of each model's members; best model first.
+    rows
+        The number of training rows.
+    """
     shown = list(histories)[: len(plots.PALETTE)]
     curves = {model: [read_history(path) for path in histories[model]] for model in shown}
-    whose = f" of the best {len(shown)} of {len(histories)} models" if len(histories) > len(shown) else ""
+    of_best = f" of the best {len(shown)} of {len(histories)} models" if len(histories) > len(shown) else ""
     members = sum(len(members) for members in curves.values())
-    return plots.learning_curves(
-        curves, f"Loss and errors by epoch\neach of {members} members{whose}, {rows:,} rows in all"
+    return plots.draw_learning_curves(
+        curves, f"Loss and error rate per epoch\n{members} members{of_best}, {rows:,} rows in all"
     )
 
 
-def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
-    """Show what the first member's `preprocess` and `augment` sections do to one image."""
+def draw_augmentation(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
+    """Draw one training image, and what the first member's `preprocess` and `augment` options make of it."""
     if not augment.is_active(options["augment"]):
-        straightened = options["preprocess"]["deskew"] or options["preprocess"]["ink_spread"] is not None
-        return plots.sentence(
-            f"It sees the images {'straightened' if straightened else 'as they are'}: "
-            "nothing in its augment section distorts them.",
-            f"What augmentation does\n{model}, fold 0, {len(data.id):,} rows",
+        preprocessed = options["preprocess"]["deskew"] or options["preprocess"]["ink_spread"] is not None
+        return plots.draw_text(
+            f"The training images are {'preprocessed but not' if preprocessed else 'not'} distorted.",
+            f"Augmentation\n{model}, fold 0, {len(data.id):,} rows",
         )
     assert data.label is not None
     row = int(data.label.argmax())
@@ -97,38 +104,38 @@ def augmentation_figure(data: dataset.Dataset, options: dict[str, Any], model: s
     )
     shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
     images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
-    title = f"An image (the first) and {DISTORTIONS} distortions of it\n{model}, fold 0, 1 of {len(data.id):,} rows"
-    return plots.image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
+    title = f"A training image (first) and {DISTORTIONS} distortions\n{model}, fold 0, 1 of {len(data.id):,} rows"
+    return plots.draw_image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
 
 
-def weights_figure(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Figure:
-    """Show the units of the first layer with the largest weights."""
-    strongest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:UNITS]
-    title = f"What {len(strongest)} of {tensor.shape[1]} first units look at\n{title}"
-    return plots.weights(tensor[:, np.sort(strongest)], data.shape, title)
+def draw_weights(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Figure:
+    """Draw the weights of the first-layer units with the largest norms."""
+    largest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:MOST_UNITS]
+    title = f"First-layer weights of {len(largest)} of {tensor.shape[1]} units\n{title}"
+    return plots.draw_weights(tensor[:, np.sort(largest)], data.shape, title)
 
 
-def confusion_figure(scores: Path, model: str) -> Figure:
-    """Show a model's confusion matrix, out of fold where there are folds."""
+def draw_confusion(scores: Path, model: str) -> Figure:
+    """Draw a model's confusion matrix, of the out-of-fold predictions if there are any."""
     content = read_json(scores, ["labels", "train", "validation"])
     score = content["validation"] or content["train"]
-    where = "out of fold" if content["validation"] else "on the rows trained on"
-    title = f"What is taken for what\n{model}, {where}, {score['rows']:,} rows"
-    return plots.confusion(np.array(score["confusion"]), content["labels"], title)
+    where = "out of fold" if content["validation"] else "on the training rows"
+    title = f"Confusion matrix\n{model}, {where}, {score['rows']:,} rows"
+    return plots.draw_confusion_matrix(np.array(score["confusion"]), content["labels"], title)
 
 
-def mistakes_figure(data: dataset.Dataset, validation: Validation, model: str) -> Figure:
-    """Show the images that a model was surest about, and wrong."""
+def draw_errors(data: dataset.Dataset, validation: Validation, model: str) -> Figure:
+    """Draw the out-of-fold errors with the highest confidence."""
     rows = len(validation.label)
-    title = f"The surest mistakes\n{model}, out of fold, {rows:,} rows"
-    worst = metrics.surest_mistakes(validation.probabilities, validation.label)[:MISTAKES]
+    title = f"Errors with the highest confidence\n{model}, out of fold, {rows:,} rows"
+    worst = metrics.surest_mistakes(validation.probabilities, validation.label)[:MOST_ERRORS]
     if not len(worst):
-        reason = "It made no mistake." if rows else "No rows were held out (folds.count is 1)."
-        return plots.sentence(reason, title)
+        reason = "The model made no errors." if rows else "No rows were held out (folds.count is 1)."
+        return plots.draw_text(reason, title)
     names = validation.labels
     captions = [
-        f"says {names[said]}, is {names[true]}\n{sure:.2%}"
-        for said, true, sure in zip(
+        f"predicted {names[predicted]}\nlabel {names[label]}\n{100 * confidence:.2f} %"
+        for predicted, label, confidence in zip(
             validation.predicted[worst],
             validation.label[worst],
             validation.probabilities[worst].max(axis=1),
@@ -136,27 +143,27 @@ def mistakes_figure(data: dataset.Dataset, validation: Validation, model: str) -
         )
     ]
     images = pictures.shrink(data.images[worst].reshape(-1, *data.shape), SIDE)
-    return plots.image_grid(images, captions, title, data.pixel_max)
+    return plots.draw_image_grid(images, captions, title, data.pixel_max)
 
 
-def reliability_figure(validation: Validation, model: str) -> Figure:
-    """Show whether a model is as often right as it is sure."""
+def draw_calibration(validation: Validation, model: str) -> Figure:
+    """Draw the accuracy of a model's out-of-fold predictions against their confidence."""
     rows = len(validation.label)
-    title = f"As often right as it is sure?\n{model}, out of fold, {rows:,} rows"
+    title = f"Calibration\n{model}, out of fold, {rows:,} rows"
     if not rows:
-        return plots.sentence("No rows were held out (folds.count is 1).", title)
+        return plots.draw_text("No rows were held out (folds.count is 1).", title)
     bins = pd.DataFrame(metrics.reliability(validation.probabilities, validation.label))
-    right = (bins.accuracy * bins.rows).round().astype(int)
-    bins[["low", "high"]] = [metrics.wilson_interval(*pair) for pair in zip(right, bins.rows, strict=True)]
-    return plots.reliability(bins, title)
+    correct = (bins.accuracy * bins.rows).round().astype(int)
+    bins[["low", "high"]] = [metrics.wilson_interval(*pair) for pair in zip(correct, bins.rows, strict=True)]
+    return plots.draw_calibration(bins, title)
 
 
-def comparison_figure(table: pd.DataFrame, rows: int) -> Figure:
-    """Show the models' accuracies side by side."""
-    title = f"Accuracy with its 95 % interval\nout of fold, {rows:,} rows"
+def draw_comparison(table: pd.DataFrame, rows: int) -> Figure:
+    """Draw the out-of-fold accuracy of each model."""
+    title = f"Accuracy with 95 % intervals\nout of fold, {rows:,} rows"
     if not rows:
-        return plots.sentence("No rows were held out (folds.count is 1).", title)
-    return plots.comparison(table, title)
+        return plots.draw_text("No rows were held out (folds.count is 1).", title)
+    return plots.draw_comparison(table, title)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train shards -> a grid of random images with their labels."""
+"""Training shards -> a figure of random images with their labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from mnist_numpy.figures import pictures, plots
 from mnist_numpy.files import dataset
 from mnist_numpy.harness import job
 
-SIDE = 64  # pixels: larger images are shown smaller
+SIDE = 64  # pixels; larger images are shown at a reduced size
 
 
 def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None:
-    """Draw some random training images.
+    """Draw random training images with their labels.
 
     Parameters
     ----------
@@ -21,8 +21,10 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
         Parquet shards with labels.
     figure
         The SVG file to write.
-    count, seed
-        How many, and which.
+    count
+        The number of images; all rows are drawn if there are fewer.
+    seed
+        Seed of the random choice.
     """
     data = dataset.read_keys(shards)
     assert data.label is not None
@@ -30,7 +32,7 @@ def samples(shards: Sequence[Path], figure: Path, count: int, seed: int) -> None
     images = pictures.shrink(dataset.read_images(shards, rows).reshape(-1, *data.shape), SIDE)
     captions = [str(data.labels[number]) for number in data.label[rows]]
     title = f"Training images with their labels\n{len(rows)} of {len(data.label):,} rows"
-    plots.save(plots.image_grid(images, captions, title, data.pixel_max), figure)
+    plots.save(plots.draw_image_grid(images, captions, title, data.pixel_max), figure)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The figures, the images of the page, and some of its words."""
+"""The figures, and the images and some texts of the page."""

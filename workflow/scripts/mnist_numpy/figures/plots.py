@@ -1,6 +1,6 @@
-"""The figures, one function each, in one look; the same data give the same bytes.
+"""The figures: one function per figure, and one style for all.
 
-Where the viewer asks for dark colours, a figure changes to them by itself.
+The same data give the same bytes. An SVG figure switches to dark colours if the viewer's system prefers them.
 """
 
 import io
@@ -19,15 +19,15 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from mnist_numpy.files.atomic import write_text
 
-# Okabe and Ito's palette, told apart with any kind of colour blindness; black and yellow are left
-# out, which would be lost on a dark or a white ground
+# the palette of Okabe and Ito, which colour-blind readers can distinguish, without black and yellow: these
+# would be hard to see on a dark or a white background
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 PAPER, INK, SOFT, LINE = "#ffffff", "#24292f", "#5c6570", "#d5d9de"
 DARK = {PAPER: "#1b1e23", INK: "#e8e6e1", SOFT: "#a7aeb7", LINE: "#3b424b", PALETTE[0]: "#4aa3dc"}
 HEAT = LinearSegmentedColormap.from_list("heat", [PAPER, "#F2B75C"])
 BALANCE = LinearSegmentedColormap.from_list("balance", [PALETTE[1], PAPER, PALETTE[0]])
-WIDTH = 4.6  # inches: at this width the letters can still be read on a phone
-COUNTED_CLASSES = 30  # with more, the numbers in the confusion matrix could not be read
+WIDTH = 4.6  # inches; at this width the text is still readable on a phone
+COUNTED_CLASSES = 30  # with more classes, the counts in the confusion matrix would be unreadable
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "mnist-numpy",
     "svg.fonttype": "path",
@@ -55,12 +55,12 @@ STYLE: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": PAPER,
 }
-mpl.rcdefaults()  # a matplotlibrc of the user counts for nothing
+mpl.rcdefaults()  # a user's matplotlibrc must not change the figures
 mpl.rcParams.update(STYLE)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, without a date, with its dark colours."""
+    """Write a figure as SVG, with dark colours for dark mode and without a date."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     swaps = [
@@ -68,65 +68,67 @@ def save(figure: Figure, path: Path) -> None:
         for light, dark in DARK.items()
         for kind in ("fill", "stroke")
     ]
-    # turning lightness and hue around keeps the colours of a bitmap and makes white black
+    # inverting the lightness and rotating the hue back keeps the colours of a bitmap but turns white to black
     swaps.append("image{filter:invert(.9) hue-rotate(180deg)}")
     dark = f"@media (prefers-color-scheme:dark){{{''.join(swaps)}}}"
     write_text(path, text.getvalue().replace("</style>", f"{dark}</style>", 1))
 
 
-def sentence(text: str, title: str) -> Figure:
-    """Say in words why there is nothing to draw."""
+def draw_text(text: str, title: str) -> Figure:
+    """Return a figure with a sentence that says why there is nothing to draw."""
     figure = Figure(figsize=(WIDTH, 1.3))
-    axis = _empty_axis(figure, title)
+    axis = _add_empty_axis(figure, title)
     axis.text(0, 0.5, text, color=SOFT, va="center", wrap=True, transform=axis.transAxes)
     return figure
 
 
-def image_grid(images: np.ndarray, captions: Sequence[str], title: str, pixel_max: float, columns: int = 5) -> Figure:
-    """Show images in rows, five in each as in the notebook unless `columns` says otherwise; ink is dark.
+def draw_image_grid(
+    images: np.ndarray, captions: Sequence[str], title: str, pixel_max: float, columns: int = 5
+) -> Figure:
+    """Draw images in a grid, dark ink on white.
 
     Parameters
     ----------
     images
         Shape (count, height, width).
     captions
-        One an image, of equally many lines; shown below it.
+        One caption per image, shown below it.
     title
-        Of the whole figure.
+        Title of the figure.
     pixel_max
-        The value of full ink.
+        The pixel value that is shown as black.
     columns
-        How many stand side by side.
+        Images per row; the original notebook shows five.
     """
-    return _tiles(images, captions, title, columns, {"cmap": "Greys", "vmin": 0, "vmax": pixel_max})
+    return _draw_tiles(images, captions, title, columns, {"cmap": "Greys", "vmin": 0, "vmax": pixel_max})
 
 
-def weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
-    """Show what units of the first layer look at: blue pixels speak for a unit, orange ones against.
+def draw_weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
+    """Draw the weights of first-layer units as images: positive weights blue, negative weights orange.
 
     Parameters
     ----------
     tensor
-        Shape (pixels, units).
+        Weights, shape (pixels, units).
     shape
         Height and width of an image.
     title
-        Of the figure.
+        Title of the figure.
     """
     largest = np.maximum(np.abs(tensor).max(axis=0), 1e-12)
     pictures = (tensor / largest).T.reshape(-1, *shape)
-    return _tiles(pictures, [""] * len(pictures), title, 8, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
+    return _draw_tiles(pictures, [""] * len(pictures), title, 8, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
 
 
-def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str) -> Figure:
-    """Show loss and error of all members of all models by epoch.
+def draw_learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str) -> Figure:
+    """Draw the loss and the error rate of all members of all models per epoch.
 
     Parameters
     ----------
     histories
-        By model, the history of each member; no more models than `PALETTE` has colours.
+        By model, the history of each member; at most as many models as `PALETTE` has colours.
     title
-        Of the figure.
+        Title of the figure.
     """
     figure = Figure(figsize=(WIDTH, 4.9))
     loss, error = figure.subplots(2, 1, sharex=True)
@@ -134,12 +136,12 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
         for i, history in enumerate(members):
             look = {"color": color, "marker": "o", "ms": 2.5 if len(history) <= 40 else 0}
             for side, style in (("train", {"lw": 0.8, "ls": ":"}), ("validation", {"lw": 1.2})):
-                wrong = 100 * (1 - history[f"{side}_accuracy"])
+                error_rate = 100 * (1 - history[f"{side}_accuracy"])
                 loss.plot(history.epoch, history[f"{side}_loss"], **look, **style)
                 error.plot(
-                    history.epoch, wrong, label=model if side == "validation" and i == 0 else None, **look, **style
+                    history.epoch, error_rate, label=model if side == "validation" and i == 0 else None, **look, **style
                 )
-    for axis, name in ((loss, "cross-entropy"), (error, "errors, %")):
+    for axis, name in ((loss, "cross-entropy"), (error, "error rate, %")):
         axis.set_yscale("log", nonpositive="mask")
         axis.yaxis.set(
             major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter=NullFormatter()
@@ -147,24 +149,24 @@ def learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str)
         axis.set_ylabel(name)
         axis.tick_params(which="minor", length=0)
     loss.set_title(title)
-    error.set_xlabel("epoch (dotted: rows trained on; full: held out)")
+    error.set_xlabel("epoch (dotted: training rows; solid: held-out rows)")
     error.xaxis.get_major_locator().set_params(integer=True)
     if len(histories) > 1:
         error.legend()
     return figure
 
 
-def confusion(matrix: np.ndarray, labels: Sequence[Any], title: str) -> Figure:
-    """Show which classes are taken for which, counts in the cells.
+def draw_confusion_matrix(matrix: np.ndarray, labels: Sequence[Any], title: str) -> Figure:
+    """Draw a confusion matrix with counts; colours show the share of each error among the images of its class.
 
     Parameters
     ----------
     matrix
-        Shape (classes, classes): rows are true, columns predicted classes.
+        Counts, shape (classes, classes): rows are labels, columns are predictions.
     labels
-        Of the classes.
+        Labels of the classes.
     title
-        Of the figure.
+        Title of the figure.
     """
     classes = len(matrix)
     width = max(WIDTH, 0.4 * min(classes, COUNTED_CLASSES) + 0.6)
@@ -180,21 +182,21 @@ def confusion(matrix: np.ndarray, labels: Sequence[Any], title: str) -> Figure:
         names = [str(label) for label in labels]
         axis.set_xticks(range(classes), names, rotation=90 if max(map(len, names)) > 2 else 0)
         axis.set_yticks(range(classes), names)
-    axis.set(title=title, xlabel="said", ylabel="is")
+    axis.set(title=title, xlabel="predicted", ylabel="label")
     axis.grid(False)
     axis.tick_params(length=0)
     return figure
 
 
-def reliability(bins: pd.DataFrame, title: str) -> Figure:
-    """Show how often the network is right by how sure it is, and how many rows are how sure.
+def draw_calibration(bins: pd.DataFrame, title: str) -> Figure:
+    """Draw the accuracy and the number of rows against the confidence of the predictions.
 
     Parameters
     ----------
     bins
-        A row a bin: `rows`, `confidence`, `accuracy`, and the interval's `low` and `high`.
+        One row per bin: `rows`, `confidence`, `accuracy`, and the interval of the accuracy, `low` and `high`.
     title
-        Of the figure.
+        Title of the figure.
     """
     filled = bins[bins.rows > 0]
     spread = 100 * np.array([filled.accuracy - filled.low, filled.high - filled.accuracy])
@@ -202,23 +204,23 @@ def reliability(bins: pd.DataFrame, title: str) -> Figure:
     axis, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     axis.plot([0, 100], [0, 100], color=SOFT, lw=0.9, ls="--")
     axis.errorbar(100 * filled.confidence, 100 * filled.accuracy, np.maximum(spread, 0), fmt="o", ms=4.5, lw=1.1)
-    axis.set(title=title, ylabel="right, %", xlim=(0, 101), ylim=(-2, 102))
+    axis.set(title=title, ylabel="accuracy, %", xlim=(0, 101), ylim=(-2, 102))
     width = 100 / len(bins)
     below.bar((np.arange(len(bins)) + 0.5) * width, bins.rows, 0.8 * width)
     below.set_yscale("symlog", linthresh=1)
-    below.set(xlabel="how sure, % (bars: 95 % intervals)", ylabel="rows")
+    below.set(xlabel="confidence, % (bars: 95 % intervals)", ylabel="rows")
     return figure
 
 
-def comparison(table: pd.DataFrame, title: str) -> Figure:
-    """Show the accuracy of each model with its 95 % interval.
+def draw_comparison(table: pd.DataFrame, title: str) -> Figure:
+    """Draw the accuracy of each model with its 95 % interval.
 
     Parameters
     ----------
     table
         comparison.csv.
     title
-        Of the figure.
+        Title of the figure.
     """
     figure = Figure(figsize=(WIDTH, 0.34 * len(table) + 1.2))
     axis = figure.subplots()
@@ -226,25 +228,25 @@ def comparison(table: pd.DataFrame, title: str) -> Figure:
     spread = [100 * (table.accuracy - table.low), 100 * (table.high - table.accuracy)]
     axis.errorbar(100 * table.accuracy, places, xerr=spread, fmt="o", ms=5, capsize=3)
     axis.set_yticks(places, table.model)
-    axis.set(title=title, xlabel="right, %", ylim=(-0.6, len(table) - 0.4))
+    axis.set(title=title, xlabel="accuracy, %", ylim=(-0.6, len(table) - 0.4))
     axis.grid(False, axis="y")
     return figure
 
 
-def _empty_axis(figure: Figure, title: str) -> Axes:
+def _add_empty_axis(figure: Figure, title: str) -> Axes:
     axis = figure.subplots()
     axis.set_axis_off()
     axis.set_title(title)
     return axis
 
 
-def _tiles(images: np.ndarray, captions: Sequence[str], title: str, columns: int, look: dict[str, Any]) -> Figure:
-    """Show images side by side in one system of coordinates, an image one wide."""
+def _draw_tiles(images: np.ndarray, captions: Sequence[str], title: str, columns: int, look: dict[str, Any]) -> Figure:
+    """Draw images side by side on one axis, where each image has a width of 1."""
     height = images.shape[1] / images.shape[2]
     step = height + 0.08 + 0.045 * columns * max(len(caption.splitlines()) for caption in captions)
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(WIDTH, (WIDTH - 0.2) / (1.08 * columns) * rows * step + 0.6))
-    axis = _empty_axis(figure, title)
+    axis = _add_empty_axis(figure, title)
     for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
         row, column = divmod(place, columns)
         x, y = 1.08 * column, row * step
