@@ -70,7 +70,7 @@ def test_a_template_counts_as_code_of_the_page_and_of_nothing_else(drawn):
 
 def test_without_folds_page_and_figures_say_that_nothing_was_held_out(without_folds):
     page = without_folds.read("results/report.html").decode()
-    assert "<strong>400</strong> images learned, none held out" in page
+    assert "<strong>400</strong> training images, none held out" in page
     for name in ("mistakes", "reliability", "comparison", "augmentation"):
         assert b"data:image/png" not in without_folds.read(f"results/figures/{name}.svg")
 

@@ -11,6 +11,7 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 from mnist_numpy.ann import network
 from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.figures import page_images
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
@@ -59,13 +60,13 @@ def page_inputs(results: Path) -> report.Inputs:
 
 
 def shown_probabilities(page: Page) -> list[float]:
-    return [float(text.strip(": %")) for text in page.locator(".bars .unseen").all_text_contents()]
+    return [float(text.strip(": %")) for text in page.locator(".bars .visually-hidden").all_text_contents()]
 
 
 def test_opens_from_disk_without_errors_and_without_network(open_page):
     page = open_page()
     draw(page, 1)
-    page.locator("[data-is='0'][data-said='0']").click()
+    page.locator("[data-label='0'][data-predicted='0']").click()
     assert page.faults == []
 
 
@@ -73,15 +74,15 @@ def test_no_section_is_missing_and_every_figure_has_loaded(open_page):
     page = open_page()
     assert page.locator("h1").count() == 1
     assert page.locator("h2").all_text_contents() == [
-        *("Draw a digit", "What was asked", "The data", "How good", "Where it errs", "How it learned"),
-        *("What it looks at", "The test set", "What it cost", "Do it again"),
+        *("Draw a digit", "Task and models", "Data", "Accuracy", "Errors", "Training"),
+        *("First-layer weights", "Test set", "Training time", "Reproduce"),
     ]
     loaded = page.eval_on_selector_all(
         "img", "images => images.map(i => i.complete && i.naturalWidth > 0 && i.alt !== '')"
     )
     assert all(loaded)
     assert page.locator("figure.plot img").count() == 6
-    assert page.locator("#errors .tiles img").count() > report.WORST
+    assert page.locator("#errors .tiles img").count() > report.MOST_ERRORS
 
 
 def test_shows_the_numbers_of_the_run(open_page, page_run):
@@ -90,7 +91,7 @@ def test_shows_the_numbers_of_the_run(open_page, page_run):
     assert f"{100 * scores['accuracy']:.2f} %" in text
     low, high = scores["accuracy_interval"]
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, over 10,000 images" in text
-    assert f"wrong on {10_000 - sum(np.diag(scores['confusion'])):,} of 10,000 images" in text
+    assert f"misclassifies {10_000 - sum(np.diag(scores['confusion'])):,} of 10,000 images" in text
 
 
 def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, page_run):
@@ -102,8 +103,8 @@ def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, 
     assert cells[:4] == [
         f"Python\t{entry['python']}",
         f"NumPy\t{entry['numpy']}",
-        f"BLAS and its kernel\t{entry['blas']}",
-        "threads a member\t1",
+        f"BLAS and kernel\t{entry['blas']}",
+        "threads per member\t1",
     ]
     other = [entry | {"epochs": [1, 2]}, entry | {"epochs": [3, 6], "threads": 2, "numpy": "<9.9.9>"}]
     changed = page_run.path / "changed.npz"
@@ -117,14 +118,14 @@ def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, 
     version = entry["numpy"]
     of_one = f"epochs 1 to 2: {version}; epochs 3 to 6: <9.9.9>"
     assert cells[1] == f"NumPy\tbest fold 0: {version}\nbest fold 1: {of_one}\nsmall: {version}"
-    assert cells[3] == "threads a member\tbest fold 0: 1\nbest fold 1: epochs 1 to 2: 1; epochs 3 to 6: 2\nsmall: 1"
-    assert [row.split("\t")[3] for row in opened.locator("#cost tbody tr").all_inner_texts()] == ["1, 2", "1"]
+    assert cells[3] == "threads per member\tbest fold 0: 1\nbest fold 1: epochs 1 to 2: 1; epochs 3 to 6: 2\nsmall: 1"
+    assert [row.split("\t")[3] for row in opened.locator("#time tbody tr").all_inner_texts()] == ["1, 2", "1"]
 
 
 def test_text_from_the_config_is_shown_and_not_run(open_page):
     page = open_page()
     page.locator("summary").click()
-    assert "throw new Error('not escaped')" in page.locator("#asked pre").inner_text()
+    assert "throw new Error('not escaped')" in page.locator("#models pre").inner_text()
     assert page.faults == []
 
 
@@ -178,7 +179,7 @@ def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(
 def test_a_drawn_digit_is_recognized(open_page, digit: int):
     page = open_page()
     draw(page, digit)
-    assert page.locator("#said").inner_text().startswith(f"It says {digit},")
+    assert page.locator("#prediction").inner_text().startswith(f"Prediction: {digit} (")
     assert int(np.argmax(shown_probabilities(page))) == digit
     assert sum(shown_probabilities(page)) == pytest.approx(100, abs=1)
 
@@ -190,13 +191,13 @@ def test_a_finger_draws_as_well(open_page):
     touch = page.context.new_cdp_session(page)
     for kind, points in [("touchStart", places[:1]), *(("touchMove", [p]) for p in places), ("touchEnd", [])]:
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    assert page.locator("#said").inner_text().startswith("It says 1,")
+    assert page.locator("#prediction").inner_text().startswith("Prediction: 1 (")
 
 
 def test_where_and_how_large_it_is_drawn_does_not_matter(open_page):
     page = open_page()
     images = page.evaluate(
-        """strokes => [[1, 0], [0.3, 0.1], [0.5, 0.45]].map(([scale, shift]) => Array.from(centredImage(
+        """strokes => [[1, 0], [0.3, 0.1], [0.5, 0.45]].map(([scale, shift]) => Array.from(strokesToImage(
             strokes.map(stroke => stroke.map(({ x, y }) => ({ x: x * scale + shift, y: y * scale + shift }))))))""",
         [[{"x": x, "y": y} for x, y in stroke] for stroke in STROKES[7]],
     )
@@ -207,7 +208,7 @@ def test_where_and_how_large_it_is_drawn_does_not_matter(open_page):
 def test_the_drawing_is_centred_and_scaled_as_in_mnist(open_page):
     page = open_page()
     points = [[{"x": x, "y": y} for x, y in stroke] for stroke in STROKES[7]]
-    image = np.array(page.evaluate("strokes => Array.from(centredImage(strokes))", points)).reshape(28, 28)
+    image = np.array(page.evaluate("strokes => Array.from(strokesToImage(strokes))", points)).reshape(28, 28)
     rows, columns = np.mgrid[:28, :28] + 0.5
     assert np.average(rows, weights=image) == pytest.approx(14, abs=0.1)
     assert np.average(columns, weights=image) == pytest.approx(14, abs=0.1)
@@ -243,7 +244,7 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
             const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
             return Array.from({ length: bytes.length / 784 }, (_, i) => {
                 const image = Float32Array.from(bytes.subarray(784 * i, 784 * (i + 1)), pixel => pixel / 255);
-                return classify(layers, straighten(image, about));
+                return classify(layers, preprocess(image, about));
             });
         }""",
         base64.b64encode(images.tobytes()).decode(),
@@ -255,15 +256,15 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
 @pytest.mark.parametrize(
     ("sizes", "about", "reason"),
     [
-        ((784, 2600, 10), {"shape": [28, 28]}, "2,067,010 weights"),
+        ((784, 2600, 10), {"shape": [28, 28]}, "2,067,010 parameters"),
         ((64, 16, 10), {"shape": [8, 8]}, "28 × 28"),
     ],
 )
 def test_the_square_is_left_out_with_a_reason_where_it_cannot_work(sizes, about, reason: str):
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], np.float32), sizes, True)
-    embedded, left_out = report.embedded_network(tensors, {**about, "sizes": list(sizes)})
+    embedded, obstacle = report.embed_network(tensors, {**about, "sizes": list(sizes)})
     assert embedded is None
-    assert reason in left_out
+    assert reason in obstacle
 
 
 # --- The confusion matrix -----------------------------------------------------------------------
@@ -273,21 +274,22 @@ def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, pag
     page = open_page()
     matrix = json.loads(page_run.read("results/models/best/metrics.json"))["validation"]["confusion"]
     worst = max((matrix[i][j], i, j) for i in range(10) for j in range(10) if i != j)
-    for count, true, said in [worst, (matrix[3][3], 3, 3)]:
-        cell = page.locator(f"[data-is='{true}'][data-said='{said}']")
+    for count, label, predicted in [worst, (matrix[3][3], 3, 3)]:
+        cell = page.locator(f"[data-label='{label}'][data-predicted='{predicted}']")
         cell.click()
-        assert page.locator("#cell h4").inner_text().startswith(f"{count:,} images are {true}")
+        assert page.locator("#cell h4").inner_text().startswith(f"{count:,} images with label {label}")
         assert page.locator("[aria-pressed='true']").count() == 1
         assert cell.get_attribute("aria-pressed") == "true"
         alts = page.eval_on_selector_all("#cell img", "images => images.map(image => image.alt)")
-        assert len(alts) == min(count, report.RIGHT_IMAGES if true == said else report.IMAGES_A_CELL)
-        assert all(alt.endswith(f"is {true}, said {said}") for alt in alts)
+        most = page_images.CORRECT_PER_CELL if label == predicted else page_images.ERRORS_PER_CELL
+        assert len(alts) == min(count, most)
+        assert all(alt.endswith(f"label {label}, predicted {predicted}") for alt in alts)
 
 
 def test_every_cell_that_counts_images_can_be_opened_by_keyboard(open_page, page_run):
     page = open_page()
     matrix = np.array(json.loads(page_run.read("results/models/best/metrics.json"))["validation"]["confusion"])
     assert page.locator(".confusion button").count() == np.count_nonzero(matrix)
-    page.locator("[data-is='0'][data-said='0']").focus()
+    page.locator("[data-label='0'][data-predicted='0']").focus()
     page.keyboard.press("Enter")
-    assert page.locator("#cell h4").inner_text().startswith(f"{matrix[0, 0]:,} images are 0, and said to be.")
+    assert page.locator("#cell h4").inner_text().startswith(f"{matrix[0, 0]:,} images with label 0, predicted 0.")

@@ -10,12 +10,12 @@ from mnist_numpy.figures import pictures
 
 def test_a_png_holds_the_very_pixels():
     image = np.random.default_rng(0).integers(0, 256, (5, 9), np.uint8)
-    read = imread(io.BytesIO(pictures.png(image)), format="png")
+    read = imread(io.BytesIO(pictures.encode_png(image)), format="png")
     assert np.array_equal(np.rint(read * 255), image)
 
 
 def test_an_address_holds_the_file():
-    head, _, body = pictures.data_url(b"some bytes", "image/png").partition(",")
+    head, _, body = pictures.to_data_url(b"some bytes", "image/png").partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(body) == b"some bytes"
 

@@ -122,10 +122,10 @@ def test_circumstances_are_told_in_one_line_and_apart_where_they_differ():
     plain_record = [{"epochs": [1, 4], **HERE}]
     moved = [{"epochs": [1, 1], **HERE}, {"epochs": [2, 3], **HERE, "threads": 2}, {"epochs": [4, 4], **HERE}]
     records = {"a": [plain_record, plain_record], "b": [[{"epochs": [1, 30], **HERE}], moved]}
-    assert wording.circumstances(records, "blas") == ["openblas 0.3.31 SkylakeX"]
-    assert wording.circumstances(records, "threads") == [
+    assert wording.summarize_record(records, "blas") == ["openblas 0.3.31 SkylakeX"]
+    assert wording.summarize_record(records, "threads") == [
         "a: 1",
         "b fold 0: 1",
         "b fold 1: epoch 1: 1; epochs 2 to 3: 2; epoch 4: 1",
     ]
-    assert wording.circumstances({"b": [moved, moved]}, "threads") == ["epoch 1: 1; epochs 2 to 3: 2; epoch 4: 1"]
+    assert wording.summarize_record({"b": [moved, moved]}, "threads") == ["epoch 1: 1; epochs 2 to 3: 2; epoch 4: 1"]

@@ -40,7 +40,8 @@ WANTED = {
     "mnist_numpy/files/checkpoints.py:write_weights": {"export"},
     "mnist_numpy/harness.py:by_model": {"figures", "report", "submission"},
     "mnist_numpy/harness.py:job": set(RULES),
-    "report.py:cell_pictures": {"report"},
+    "report.py:embed_network": {"report"},
+    "mnist_numpy/figures/page_images.py:select_cell_images": {"report"},
     "folds.py:stratify": {"folds"},
 }
 

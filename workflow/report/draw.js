@@ -1,10 +1,10 @@
-// Draw a digit: the pen, the picture as the network sees it, and the network itself.
+// Drawing a digit: the pen, the input image, and the network that classifies it.
 "use strict";
 
-const SIDE = 28; // pixels of an image
-const BOX = 20; // MNIST's digits fill a box of this side
+const SIDE = 28; // height and width of an image, pixels
+const BOX = 20; // height and width of the box that a digit of MNIST fills, pixels
 const PEN = 2.3; // width of a stroke in the image, pixels
-const FINE = 10; // the drawing is made this much larger, then averaged down
+const FINE = 10; // a drawing is rendered at this scale, then averaged to the size of an image
 
 // --- The network ------------------------------------------------------------------------------
 
@@ -20,8 +20,8 @@ function halfToNumber(bits) {
 function readNetwork(about) {
   const bytes = Uint8Array.from(atob(about.weights), (letter) => letter.charCodeAt(0));
   const halves = new DataView(bytes.buffer);
-  let place = 0;
-  const take = (count) => Float32Array.from({ length: count }, () => halfToNumber(halves.getUint16(2 * place++, true)));
+  let offset = 0;
+  const take = (count) => Float32Array.from({ length: count }, () => halfToNumber(halves.getUint16(2 * offset++, true)));
   return about.biases.map((hasBias, i) => {
     const [inputs, outputs] = about.sizes.slice(i, i + 2);
     const weight = take(inputs * outputs);
@@ -29,7 +29,7 @@ function readNetwork(about) {
   });
 }
 
-// Return the probability of each class; `pixels` run from 0 to 1.
+// Return the probability of each class. Pixel values are from 0 to 1.
 function classify(layers, pixels) {
   let below = pixels;
   layers.forEach((layer, i) => {
@@ -48,8 +48,8 @@ function classify(layers, pixels) {
   return exponentials.map((value) => value / sum);
 }
 
-// Return an image sheared and stretched about its centre of mass, as ann/preprocess.py does it.
-function straighten(image, about) {
+// Return a deskewed and rescaled image, computed as in ann/preprocess.py.
+function preprocess(image, about) {
   const { deskew, ink_spread: inkSpread } = about.preprocess;
   if (!deskew && inkSpread === null) return image;
   const [down, across] = inkSpread ?? [null, null];
@@ -80,16 +80,16 @@ function resampleRows(image, deskew, inkSpread) {
   });
 }
 
-// --- The picture ------------------------------------------------------------------------------
+// --- The image --------------------------------------------------------------------------------
 
-// Return strokes as MNIST's images are made: scaled to a box of 20 pixels, the centre of mass in the middle.
-function centredImage(strokes) {
+// Return strokes as an image like those of MNIST: scaled to a box of 20 pixels, with the centre of mass in the middle.
+function strokesToImage(strokes) {
   const points = strokes.flat();
   const xs = points.map((point) => point.x);
   const ys = points.map((point) => point.y);
   const [left, top] = [Math.min(...xs), Math.min(...ys)];
   const size = Math.max(Math.max(...xs) - left, Math.max(...ys) - top);
-  // a dot stays a dot: what is smaller than a tenth of the square is not made to fill the box
+  // drawings smaller than a tenth of the square do not fill the box, so that a dot remains a dot
   const scale = (BOX - PEN) / Math.max(size, 0.1);
   const placed = (dx, dy) => strokes.map((stroke) => stroke.map(({ x, y }) => ({
     x: (x - left) * scale + PEN / 2 + dx,
@@ -105,7 +105,7 @@ function centredImage(strokes) {
   return rasterize(placed(SIDE / 2 - massX / mass, SIDE / 2 - massY / mass));
 }
 
-// Return strokes in image coordinates as pixels from 0 to 1, each the mean of a fine square.
+// Return strokes in image coordinates as pixels from 0 to 1. A pixel is the mean of FINE × FINE rendered pixels.
 function rasterize(strokes) {
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = SIDE * FINE;
@@ -139,12 +139,12 @@ function startDrawing() {
   const pad = document.getElementById("pad");
   const context = pad.getContext("2d");
   const bars = Array.from(document.querySelectorAll(".bars li"));
-  const said = document.getElementById("said");
+  const prediction = document.getElementById("prediction");
   let strokes = [];
   let drawing = false;
 
-  // strokes are kept in shares of the square, so that its size on the screen does not matter
-  const place = (event) => {
+  // coordinates are shares of the square's width and height, so that its size on the screen does not matter
+  const toShares = (event) => {
     const frame = pad.getBoundingClientRect();
     return { x: (event.clientX - frame.left) / frame.width, y: (event.clientY - frame.top) / frame.height };
   };
@@ -157,22 +157,22 @@ function startDrawing() {
   }
 
   function show(drawn) {
-    const image = straighten(drawn, about);
-    const seen = document.getElementById("seen").getContext("2d");
-    const picture = seen.createImageData(SIDE, SIDE);
+    const image = preprocess(drawn, about);
+    const input = document.getElementById("input").getContext("2d");
+    const picture = input.createImageData(SIDE, SIDE);
     image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));
-    seen.putImageData(picture, 0, 0);
+    input.putImageData(picture, 0, 0);
     const probabilities = image.some((value) => value > 0) ? classify(layers, image) : null;
     const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     bars.forEach((bar, digit) => {
       const share = probabilities ? probabilities[digit] : 0;
       bar.querySelector(".fill").style.height = `${100 * share}%`;
-      bar.querySelector(".unseen").textContent = `: ${(100 * share).toFixed(1)} %`;
+      bar.querySelector(".visually-hidden").textContent = `: ${(100 * share).toFixed(1)} %`;
       bar.classList.toggle("top", digit === best);
     });
-    said.textContent = probabilities
-      ? `It says ${about.labels[best]}, and is ${(100 * probabilities[best]).toFixed(1)} % sure.`
-      : "It says what it sees as you draw.";
+    prediction.textContent = probabilities
+      ? `Prediction: ${about.labels[best]} (${(100 * probabilities[best]).toFixed(1)} %)`
+      : "Prediction: none yet";
   }
 
   function clear() {
@@ -186,16 +186,16 @@ function startDrawing() {
     event.preventDefault();
     pad.setPointerCapture(event.pointerId);
     drawing = true;
-    strokes.push([place(event)]);
+    strokes.push([toShares(event)]);
     repaint();
-    show(centredImage(strokes));
+    show(strokesToImage(strokes));
   });
   pad.addEventListener("pointermove", (event) => {
     if (!drawing) return;
     const passed = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1).push(...(passed.length ? passed : [event]).map(place));
+    strokes.at(-1).push(...(passed.length ? passed : [event]).map(toShares));
     repaint();
-    show(centredImage(strokes));
+    show(strokesToImage(strokes));
   });
   for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { drawing = false; });
   document.getElementById("clear").addEventListener("click", clear);

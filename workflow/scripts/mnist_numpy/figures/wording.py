@@ -1,34 +1,36 @@
-"""The record of what trained a model's members (see `provenance`), in words."""
+"""Text that summarizes the software and the threads that trained a model (see `ann/provenance.py`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def circumstances(trained: Mapping[str, Sequence[Sequence[dict[str, Any]]]], name: str) -> list[str]:
-    """Return what members were trained with, in one line where it was the same for all and all the time.
+def summarize_record(records: Mapping[str, Sequence[Sequence[dict[str, Any]]]], name: str) -> list[str]:
+    """Return one entry of the members' records as lines of text.
+
+    Members and models with the same value share a line.
 
     Parameters
     ----------
-    trained
-        By model, the record of each member (see `provenance`).
+    records
+        By model, the record of each member.
     name
-        Which circumstance.
+        The entry: `python`, `numpy`, `blas` or `threads`.
     """
-    told: dict[str, list[str]] = {
-        model: [over_epochs(record, name) for record in records] for model, records in trained.items()
+    texts: dict[str, list[str]] = {
+        model: [summarize_member(record, name) for record in members] for model, members in records.items()
     }
-    if len({line for lines in told.values() for line in lines}) == 1:
-        return next(iter(told.values()))[:1]
+    if len({text for lines in texts.values() for text in lines}) == 1:
+        return next(iter(texts.values()))[:1]
     return [
         f"{model}{'' if len(set(lines)) == 1 else f' fold {fold}'}: {line}"
-        for model, lines in told.items()
+        for model, lines in texts.items()
         for fold, line in enumerate(lines)
         if fold == 0 or len(set(lines)) > 1
     ]
 
 
-def over_epochs(record: Sequence[dict[str, Any]], name: str) -> str:
-    """Return one circumstance of a member's record, with its epochs where it changed in between."""
+def summarize_member(record: Sequence[dict[str, Any]], name: str) -> str:
+    """Return one entry of a member's record, with the epochs of each value if it changed during training."""
     ranges: list[tuple[int, int, Any]] = []
     for entry in record:
         first, last = entry["epochs"]
