@@ -97,7 +97,7 @@ def assert_finished(workspace, wanted: dict, config: dict, left: Collection[str]
     workspace.configure(config)
     workspace.snakemake()
     for name in left:
-        (workspace.path / name).unlink()
+        (workspace.path / name).unlink(missing_ok=True)  # publishing the same name has replaced its part
     of_config = wanted["one" if config is ONE else "other"]
     assert view(sums(workspace)) == view(of_config["sums"])
     assert shown(workspace) == of_config["shown"]
@@ -112,8 +112,9 @@ def test_a_failure_of_any_rule_is_told_again_and_gone_on_from(rule, kind, both, 
     workspace = both.copy(tmp_path / "workspace")
     wanted = json.loads(workspace.read("wanted.json"))
     undo, *spoilt = fail_twice(workspace, rule, kind, wanted)
-    if kind != "refused" or rule != "normalize":
-        assert planned_rules(workspace) == following(rule)
+    planned = planned_rules(workspace)
+    # a rule may not need what is spoilt of a file that it reads; then one that follows has refused it
+    assert planned == following(rule) if kind != "refused" else rule == "normalize" or {"publish"} < planned
     # another config does without what was spoilt; a defect has to go in any case
     other = workspace.copy(tmp_path / "other")
     if kind == "defect":
