@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from mnist_numpy import inspect_table
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.ingest import read_batches
@@ -95,6 +96,31 @@ def test_text_that_is_not_in_utf_8_is_named(tmp_path):
     path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
     with pytest.raises(InputError, match="not in UTF-8; save the table as UTF-8"):
         list(read_batches(path, look(path, {}, True)[0]))
+
+
+FILES = [f"{row}.png" for row in range(40)]
+IDS = {
+    "an id beside the label": (["id", "label"], zip(range(40), LABELS, strict=True), "label", "id"),
+    "a text in each row beside the label": (["file", "label"], zip(FILES, LABELS, strict=True), "label", "file"),
+    "a text in each row beside another": (["file", "species"], zip(FILES, LABELS, strict=True), "species", "file"),
+    "an id beside both": (["file", "Id", "y"], zip(FILES, range(40), LABELS, strict=True), "y", "Id"),
+    "an id alone": (["id"], zip(range(40), strict=True), None, "id"),
+    "a text in each row alone": (["file"], zip(FILES, strict=True), None, "file"),
+    "an index of pandas": (["Unnamed: 0", "label"], zip(range(40), LABELS, strict=True), "label", None),
+    "a label that repeats": (["species"], zip(LABELS, strict=True), "species", None),
+    "another label in each of a few rows": (["species"], zip("abcdefgh", strict=True), "species", None),
+    "two texts in each row": (["a", "b", "label"], zip(FILES, FILES, LABELS, strict=True), "label", None),
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_inspection_names_the_id_column(name, tmp_path):
+    columns, cells, label, identity = IDS[name]
+    rows = [[*own, *pixels] for own, pixels in zip(cells, PIXELS, strict=False)]
+    shown = "\n".join(inspect_table.inspect(write(tmp_path / "a.csv", [*columns, *NAMED], rows)))
+    config = yaml.safe_load(shown[shown.index("data:\n") :])["data"]
+    assert (config.get("label"), config.get("id")) == (label, identity)
+    assert ("train" in config) == (label is not None)
 
 
 def test_inspection_reads_the_table_to_its_end(tmp_path):

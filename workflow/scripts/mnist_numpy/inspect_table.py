@@ -14,12 +14,13 @@ import yaml
 
 from mnist_numpy.figures import pictures
 from mnist_numpy.files import header, ingest
-from mnist_numpy.files.columns import cells_of, patterns_of
+from mnist_numpy.files.columns import ID, INDEX, LABEL_NAMES, cells_of, patterns_of, whole_share
 from mnist_numpy.files.compression import BROKEN, open_table
 from mnist_numpy.files.errors import InputError, format_names, printable
 from mnist_numpy.files.layout import Layout, look
 
 IMAGES = 3
+MANY = 20  # as many rows with as many labels have no labels, but ids
 SIDE = 28  # characters; larger images are shown smaller
 INK = " .:-=+*#%@"
 SPELT = {"\t": "tab", " ": "blank"}
@@ -38,13 +39,11 @@ def inspect(path: Path) -> Iterator[str]:
     InputError
         Where it is no table of images, or could be read in two ways.
     """
-    doubt = ""
-    try:
-        layout, images = look(path, {}, True)
-    except InputError as error:
-        layout, images = look(path, {})
-        doubt = f"as a table to train on: {error}"
     head = header.read_head(path, {})
+    layout, images, doubt = look_for_training(path, {})
+    identity = find_identity(head, layout)
+    if identity is not None:
+        layout, images, doubt = look_for_training(path, {"id": identity})
     height, width = layout.shape
     labels = [cells_of(head, place) for place in layout.label]
     yield f"{path}: {height} x {width} pixels; {layout.found} (from its first {len(images):,} rows)"
@@ -67,6 +66,33 @@ def inspect(path: Path) -> Iterator[str]:
     yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
 
 
+def look_for_training(path: Path, keys: dict[str, str]) -> tuple[Layout, np.ndarray, str]:
+    """Return what `look` finds, and why the table cannot be trained on: empty text where it can."""
+    try:
+        return *look(path, keys, True), ""
+    except InputError as error:
+        return *look(path, keys), f"as a table to train on: {error}"
+
+
+def find_identity(head: header.Head, layout: Layout) -> str | None:
+    """Return the name of the id column: a column with another text or integer in each row.
+
+    A column that was only taken for the label because it is no pixel may be the id. An index, as pandas
+    writes it, is no id. With several candidates one must be called id; else there is none.
+    """
+    if not head.named:
+        return None
+    known = {*layout.pixels, *(place for place in layout.label if head.names[place].lower() in LABEL_NAMES)}
+    names = []
+    for place in set(range(len(head.names))) - known:
+        cells, name = cells_of(head, place), head.names[place]
+        distinct = len(set(cells)) == len(cells) and len(cells) >= (2 if place not in layout.label else MANY)
+        if distinct and whole_share(cells) in (0, 1) and (ID.fullmatch(name) or not INDEX.fullmatch(name)):
+            names.append(name)
+    names = [name for name in names if ID.fullmatch(name)] or names
+    return names[0] if len(names) == 1 else None
+
+
 def prefix_of(names: Sequence[str]) -> str:
     """Return what the names of pixel columns begin with."""
     return next(match[1] for pattern in patterns_of(names) if (match := pattern.fullmatch(names[0])))
@@ -83,6 +109,7 @@ def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object
     section: dict[str, object] = {"train": str(path), "test": None} if layout.label else {"test": str(path)}
     section |= {"separator": SPELT.get(head.separator, head.separator), "header": head.named}
     section |= {"label": label} if layout.label else {}
+    section |= {"id": head.names[layout.id]} if layout.id is not None else {}
     section |= {"pixels": prefix_of([head.names[place] for place in layout.pixels])} if head.named else {}
     low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
     return section | {

@@ -14,7 +14,8 @@ from mnist_numpy.files.errors import InputError, format_names
 from mnist_numpy.files.header import NUMBER, Head
 
 LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "character", "letter", "symbol", "emotion"}
-INDEX = re.compile(r"|unnamed: [0-9.]+|index|\.\.1|(image[ _-]?)?id", re.IGNORECASE)  # names of rows, no labels
+ID = re.compile(r"(image[ _-]?)?id", re.IGNORECASE)
+INDEX = re.compile(rf"|unnamed: [0-9.]+|index|\.\.1|{ID.pattern}", re.IGNORECASE)  # names of rows, no labels
 NUMBERED = re.compile(r"(.*?)([0-9]+)", re.ASCII | re.DOTALL)
 ROW_AND_COLUMN = re.compile(r"(.*?)([0-9]+)[xX]([0-9]+)", re.ASCII | re.DOTALL)
 ROW_UNDERSCORE_COLUMN = re.compile(r"(.*?)([0-9]+)_([0-9]+)", re.ASCII | re.DOTALL)
