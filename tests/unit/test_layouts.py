@@ -216,6 +216,12 @@ def test_labels_of_a_second_file_are_paired_row_by_row(tmp_path):
     labels.write_text("7\n" * 20 + "x\n")
     with pytest.raises(InputError, match=r"labels\.csv: line 21: 'x' is no label like those before it"):
         normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
+    table.write_bytes(text(columnwise(SMALL[:1]).tolist() * 5000))
+    labels.write_text("".join(f"{own}\n" for own in range(5000)))
+    with pytest.raises(
+        InputError, match=r"labels\.csv has more than 4,096 different labels; .* set data\.train_labels"
+    ):
+        normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
 
 
 def test_ids_of_text_are_handed_in(tmp_path):

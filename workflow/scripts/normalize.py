@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from mnist_numpy.files import dataset, ingest
 from mnist_numpy.files.checksum import checksum
-from mnist_numpy.files.errors import InputError, format_names
+from mnist_numpy.files.errors import InputError, format_column, format_names
 from mnist_numpy.files.layout import Layout, look
 from mnist_numpy.harness import job
 
@@ -62,7 +62,10 @@ def normalize(
     if label_file is not None:
         batches = with_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
     grouped = unchanged(ingest.grouped(batches, len(layout.pixels)), before)
-    rows, labels = dataset.write_shard(shard, grouped, layout.shape, layout.pixel_max, layout.found)
+    source = str(label_file)
+    if label_file is None and layout.label:
+        source = f"{table}: {format_column(layout.names, layout.label[0], layout.skip > 0)}"
+    rows, labels = dataset.write_shard(shard, grouped, layout.shape, layout.pixel_max, layout.found, source)
     say(f"{table}: {sentence(rows, layout, labels, label_file)}")
 
 

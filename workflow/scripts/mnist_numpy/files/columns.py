@@ -59,6 +59,7 @@ def find_columns(
         pixels = [place for place in free if place not in label]
         found_shape = shape or square(path, len(pixels))
     if shape and math.prod(shape) != len(pixels):
+        check_colour(path, len(pixels), shape)
         raise InputError(
             f"{path}: {len(pixels)} pixel columns where data.shape asks for {math.prod(shape)}; "
             "set data.shape to the images' height and width, or name the pixel columns in a header"
@@ -86,22 +87,12 @@ def find_numbered(
     path: Path, head: Head, prefix: str, free: Sequence[int], shape: tuple[int, int] | None
 ) -> tuple[list[int], tuple[int, int]]:
     """Return the numbered columns in the order of their numbers, and the shape of an image."""
-    families: dict[tuple[str, int], list[tuple[tuple[int, ...], int]]] = {}
-    patterns = patterns_of([head.names[place] for place in free])
-    for place in free:
-        for pattern in patterns:
-            match = pattern.fullmatch(head.names[place])
-            if match and prefix in ("auto", match[1]):
-                numbers = tuple(map(int, match.groups()[1:]))
-                families.setdefault((match[1], len(numbers)), []).append((numbers, place))
-                break
-    ranked = sorted(families.items(), key=lambda family: -len(family[1]))
+    ranked = rank_families(head, prefix, free)
     if not ranked:
-        wanted = "pixel0, pixel1, …" if prefix == "auto" else f"{prefix}0, {prefix}1, …"
-        raise InputError(
-            f"{path}: no pixel columns {wanted}; the header begins {format_names(head.names)}; "
-            "set data.pixels to the prefix of their names"
-        )
+        raise no_pixels_error(path, head, prefix)
+    sizes = [len(members) for _, members in ranked]
+    if len(sizes) in (3, 4) and len(set(sizes)) == 1:
+        check_colour(path, sum(sizes), shape, [len(sizes)])
     if len(ranked) > 1 and 2 * len(ranked[1][1]) > len(ranked[0][1]) > 1:
         one, two = (f"{name}{'x'.join('1' * parts)}, …" for (name, parts), _ in ranked[:2])
         raise InputError(f"{path}: the pixels may be {one} or {two}; set data.pixels to the prefix of their names")
@@ -120,6 +111,36 @@ def find_numbered(
     return places, shape or square(path, len(places))
 
 
+def rank_families(
+    head: Head, prefix: str, free: Sequence[int]
+) -> list[tuple[tuple[str, int], list[tuple[tuple[int, ...], int]]]]:
+    """Return the numbered columns by prefix and count of numbers, as (numbers, place); the largest family first."""
+    families: dict[tuple[str, int], list[tuple[tuple[int, ...], int]]] = {}
+    patterns = patterns_of([head.names[place] for place in free])
+    for place in free:
+        for pattern in patterns:
+            match = pattern.fullmatch(head.names[place])
+            if match and prefix in ("auto", match[1]):
+                numbers = tuple(map(int, match.groups()[1:]))
+                families.setdefault((match[1], len(numbers)), []).append((numbers, place))
+                break
+    return sorted(families.items(), key=lambda family: -len(family[1]))
+
+
+def no_pixels_error(path: Path, head: Head, prefix: str) -> InputError:
+    """Return the error for a header without pixel columns."""
+    begins = f"the header begins {format_names(head.names)}"
+    if prefix == "auto":
+        return InputError(
+            f"{path}: no pixel columns: no column name ends in a number; {begins}; "
+            "rename the pixel columns to pixel0, pixel1, …, or remove the header"
+        )
+    return InputError(
+        f"{path}: no pixel columns {prefix}0, {prefix}1, …; {begins}; "
+        "set data.pixels to the prefix of their names, or to auto"
+    )
+
+
 def check_numbers(path: Path, name: str, found: Mapping[int, str], shape: tuple[int, int] | None) -> None:
     """Refuse a gap in the numbers of the pixel columns, or more or fewer than the shape asks for."""
     first = min(min(found), 1)
@@ -130,26 +151,34 @@ def check_numbers(path: Path, name: str, found: Mapping[int, str], shape: tuple[
         told = (
             "mend the header" if shape is None else "mend the header or set data.shape to the images' height and width"
         )
-        check_colour(path, len(found))
+        if shape is not None:
+            check_colour(path, len(found), shape)
         raise InputError(f"{path}: {asked}: {name}{missing} is missing; {told}")
     if missing is not None:
         raise InputError(f"{path}: {asked}, and their numbers have gaps; set data.pixels to the prefix of their names")
     extra = next((found[number] for number in sorted(found) if number >= first + count), None)
     if extra is not None:
-        check_colour(path, len(found))
+        check_colour(path, len(found), shape)
         raise InputError(
             f"{path}: {asked}: {extra} is one too many; remove it or set data.shape to the images' height and width"
         )
 
 
-def check_colour(path: Path, count: int) -> None:
-    """Refuse three columns a pixel."""
-    side = math.isqrt(count // 3)
-    if count % 3 == 0 and side > 1 and 3 * side**2 == count:
-        raise InputError(
-            f"{path}: {count:,} pixel columns are three (red, green, blue) for each of {side} x {side} pixels; "
-            "make the images grey: one column a pixel"
-        )
+def check_colour(
+    path: Path, count: int, shape: tuple[int, int] | None = None, channels: Sequence[int] = (3, 4)
+) -> None:
+    """Refuse three or four columns per pixel: of the given shape, or of a square.
+
+    Without a shape, four columns per pixel are the pixels of a larger square.
+    """
+    shapes = [(number, shape) for number in channels if shape is not None]
+    shapes += [(number, (math.isqrt(count // number),) * 2) for number in channels if number == 3 or len(channels) == 1]
+    for number, (height, width) in shapes:
+        if height * width > 1 and number * height * width == count:
+            raise InputError(
+                f"{path}: {count:,} pixel columns are colour images: {number} values for each of {height} x {width} "
+                "pixels; convert the images to grey, one column per pixel"
+            )
 
 
 def square(path: Path, count: int) -> tuple[int, int]:
@@ -213,7 +242,8 @@ def bare_label(
             f"{path}: {columns} columns without a header are all pixels, and none is a label; "
             "set data.label or data.shape, or data.train_labels to a file of labels"
         )
-    check_colour(path, columns - 1)
+    for count in (columns - 1, columns):
+        check_colour(path, count, shape)
     raise InputError(
         f"{path}: {columns} columns without a header are no square image and a label; set data.shape and data.label"
     )

@@ -66,6 +66,7 @@ def write_shard(
     shape: Sequence[int],
     pixel_max: int,
     found: str = "",
+    label_source: str = "the label column",
 ) -> tuple[int, list[Any]]:
     """Write batches of (ids, labels, images) as a Parquet shard, one row group at a time; the whole file or none.
 
@@ -82,11 +83,18 @@ def write_shard(
         The pixel value that stands for 1.0.
     found
         The table's layout in words: shards of one split must have the same.
+    label_source
+        The file and the column that the labels are from, for the message where there are too many.
 
     Returns
     -------
     int, list
         The number of rows written, and the labels they have.
+
+    Raises
+    ------
+    InputError
+        Where there are more than `MOST_LABELS` labels.
     """
     tensor = pa.fixed_shape_tensor(pa.uint8(), tuple(shape))
     batches = iter(batches)
@@ -118,7 +126,10 @@ def write_shard(
                 cells["label"] = pa.array(labels, kinds["label"])
                 seen |= set(pc.unique(cells["label"]).to_pylist())
                 if len(seen) > MOST_LABELS:
-                    raise InputError(f"more than {MOST_LABELS:,} different labels; set data.label to another column")
+                    raise InputError(
+                        f"{label_source} has more than {MOST_LABELS:,} different labels; if another column is the "
+                        "label, set data.label to its name; if another file has the labels, set data.train_labels"
+                    )
             last.result()
             last = writing.submit(writer.write_table, pa.table(cells).select(schema.names).cast(schema), ROW_GROUP)
             rows += len(images)

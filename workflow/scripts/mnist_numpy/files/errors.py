@@ -36,6 +36,11 @@ def format_names(names: Sequence[str], limit: int = 4) -> str:
     return ", ".join(parts) + (", …" if len(names) > limit else "")
 
 
+def format_column(names: Sequence[str], place: int, named: bool) -> str:
+    """Return what a message calls a column: its name if the table has a header, else its number from 1."""
+    return f"column {format_names([names[place]])}" if named and names[place] else f"column {place + 1}"
+
+
 def printable(text: str) -> str:
     """Return a text without anything that a terminal would obey."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -21,7 +21,9 @@ NUMBER = re.compile(r"\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\s*", 
 OTHER_FILES = {
     **{b"PAR1": "a Parquet file", b"%PDF": "a PDF", b"\x93NUMPY": "a NumPy array", b"\x89HDF": "an HDF5 file"},
     **{b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"\xd0\xcf\x11\xe0": "an old Excel file"},
+    b"PK\x03\x04": "a zip archive in an archive",
 }
+DECIMAL_COMMA = re.compile(r"\s*[-+]?[0-9]+,[0-9]+\s*", re.ASCII)
 LIBSVM = re.compile(r"\s*[-+]?[0-9]\S*(\s+[0-9]+:\S+)+\s*", re.ASCII)
 MESSAGE_BYTES = 500  # a file of one line with fewer is a message in place of a table
 PIXELS_IN_A_CELL = 16  # as many numbers in one cell are an image
@@ -69,6 +71,7 @@ def read_head(path: Path, keys: Mapping[str, Any]) -> Head:
     start = read_start(path)
     lines = first_lines(path, start)
     separator = find_separator(path, lines, keys.get("separator", "auto"))
+    check_separators(path, lines, separator)
     first, *others = [split_line(path, line, separator) for line in lines]
     named = keys.get("header", "auto")
     if named == "auto":
@@ -126,6 +129,11 @@ def first_lines(path: Path, start: bytes) -> list[str]:
         text = line.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: its first line is no text, or not in UTF-8; save the table as UTF-8 CSV") from error
+    content = (part for part in plain[: 1 << 16].splitlines() if part.strip() and not part.startswith(b"%"))
+    if next(content, b"").lower().startswith(b"@relation"):
+        raise InputError(
+            f"{path}: this is an ARFF file, not a CSV table; remove all lines up to @data and save the rest as CSV"
+        )
     if "\0" in text or len(line) >= LONGEST_LINE - 3:
         raise InputError(f"{path}: its first line is no header of a CSV table; fetch the file again")
     if not text.strip():
@@ -140,16 +148,51 @@ def find_separator(path: Path, lines: list[str], key: str) -> str:
     """Return what stands between the cells of the first lines."""
     if key != "auto":
         return SPELT.get(key, key)
-    bare = [re.sub(r'"[^"]*"', "", line) for line in lines]
+    bare = without_quoted(lines)
     present = [separator for separator in ",;\t|" if separator in bare[0]]
     steady = [separator for separator in present if len({line.count(separator) for line in bare}) == 1]
     if len(steady) > 1:
+        cells = [cell for line in bare for cell in line.split(steady[1])]
+        with_comma = [cell for cell in cells if DECIMAL_COMMA.fullmatch(cell)]
+        if with_comma and all(NUMBER.fullmatch(cell.replace(",", ".")) for cell in cells):
+            raise decimal_comma_error(path, with_comma[0])
         one, two = (SEPARATORS[separator] for separator in steady[:2])
         raise InputError(f"{path}: the columns may be separated by {one} or by {two}; set data.separator")
     found = [*steady, *present, *" " * (len(bare[0].split()) > 1), ","][0]
     if found == "|":
         raise InputError(f"{path}: the columns are separated by bars; save the table with commas")
     return found
+
+
+def without_quoted(lines: list[str]) -> list[str]:
+    """Return lines without what is between quotes, where a separator is part of a cell."""
+    return [re.sub(r'"[^"]*"', "", line) for line in lines]
+
+
+def count_separators(line: str, separator: str) -> int:
+    """Return how many separators are between the cells of a line; any run of blanks is one."""
+    return len(line.split()) - 1 if separator == " " else line.count(separator)
+
+
+def check_separators(path: Path, lines: list[str], separator: str) -> None:
+    """Refuse a table whose first line has another separator than all lines after it."""
+    first, *others = without_quoted(lines)
+    wanted = count_separators(first, separator)
+    for other in SEPARATORS:
+        counts = {(count_separators(line, separator), count_separators(line, other)) for line in others}
+        if wanted and counts == {(0, wanted)} and '"' not in "".join(others):  # else a cell may have several lines
+            raise InputError(
+                f"{path}: the first line is separated by {SEPARATORS[separator]}, the next lines by "
+                f"{SEPARATORS[other]}; use the same separator in all lines"
+            )
+
+
+def decimal_comma_error(path: Path, cell: str, where: str = "") -> InputError:
+    """Return the error for a table whose numbers have decimal commas."""
+    return InputError(
+        f"{path}: the numbers have decimal commas ({cell.strip()!r}{where}); "
+        f"write them with decimal points ({cell.strip().replace(',', '.')!r})"
+    )
 
 
 def split_line(path: Path, line: str, separator: str) -> list[str]:
@@ -164,7 +207,7 @@ def split_line(path: Path, line: str, separator: str) -> list[str]:
 
 def is_header(cells: list[str]) -> bool:
     """Tell whether a first line holds names: not numbers alone, nor any number twice beside a text."""
-    numbers = [cell.strip() for cell in cells if NUMBER.fullmatch(cell)]
+    numbers = [cell.strip() for cell in cells if NUMBER.fullmatch(cell.replace(",", "."))]  # decimal commas too
     if len(numbers) < len(cells):
         return len(set(numbers)) == len(numbers)
     # numbers as names: counted from 0 or 1, as the pixels of an image are not

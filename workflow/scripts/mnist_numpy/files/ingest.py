@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, whole_share
 from mnist_numpy.files.compression import BROKEN, LONGEST_LINE, open_table, squeezed
-from mnist_numpy.files.diagnosis import Allowed, bounded_lines, refuse
+from mnist_numpy.files.diagnosis import Check, bounded_lines, refuse
 from mnist_numpy.files.errors import InputError, broken
 from mnist_numpy.files.header import NUMBER
 from mnist_numpy.files.layout import Layout
@@ -101,7 +101,7 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     except BROKEN as error:
         raise broken(path, error) from error
     if reason:
-        refuse(path, layout.names, layout.separator, layout.skip > 0, list(allowed(layout)), reason)
+        refuse(path, layout, list(checks_of(layout)), reason)
     if rows == 0:
         raise InputError(f"{path}: only a header, no rows; fetch the file again")
 
@@ -195,38 +195,50 @@ def hot_labels(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
 # --- What a refusal says ------------------------------------------------------------------------
 
 
-def allowed(layout: Layout) -> Iterator[Allowed]:
-    """Yield what the cells of a table may hold, for `diagnosis.refuse`."""
-    low, high = layout.low, layout.high
-    if layout.decimals:
-        what = f"is not a number from {low:g} to {high:g} (data.pixel_min, data.pixel_max)"
-        yield Allowed(layout.pixels, lambda cell: bool(NUMBER.fullmatch(cell)) and low <= float(cell) <= high, what)
-    else:
-        values, what = range(int(high) + 1), f"is not an integer from 0 to {high:g} (data.pixel_max)"
-        yield Allowed(layout.pixels, lambda cell: is_integer(cell, values), what)
+def checks_of(layout: Layout) -> Iterator[Check]:
+    """Yield the checks of a table's cells, for `diagnosis.refuse`."""
+    yield Check(layout.pixels, lambda cell: pixel_fault(cell, layout))
     if len(layout.label) == 1:
         kind = "is no label" if layout.text else "is not a whole number, as the labels before it are (data.labels)"
         what = kind if layout.labels is None else "is none of data.labels"
-        yield Allowed(layout.label, lambda cell: as_label(cell, layout) is not None, what)
+        yield Check(layout.label, lambda cell: what if as_label(cell, layout) is None else "")
     elif layout.label:
         zeros = [0.0] * (len(layout.label) - 1)
+        one_hot = f"its last {len(layout.label)} cells are not one 1 and else 0 (data.label: one_hot)"
 
-        def one_hot(cells: list[str]) -> bool:
-            return all(map(NUMBER.fullmatch, cells)) and sorted(map(float, cells)) == [*zeros, 1.0]
+        def fault(cells: list[str]) -> str:
+            good = all(map(NUMBER.fullmatch, cells)) and sorted(map(float, cells)) == [*zeros, 1.0]
+            return "" if good else one_hot
 
-        what = f"its last {len(layout.label)} cells are not one 1 and else 0 (data.label: one_hot)"
-        yield Allowed(layout.label, one_hot, what, together=True)
+        yield Check(layout.label, fault, together=True)
     if layout.id is not None and not layout.id_text:
-        what = f"is not an integer from {INT64.start} to {INT64.stop - 1} (64 bits), as the ids before it are"
-        yield Allowed([layout.id], lambda cell: is_integer(cell, INT64), what)
+        beyond = f"is not an integer from {INT64.start} to {INT64.stop - 1} (64 bits), as the ids before it are"
+        yield Check([layout.id], lambda cell: "" if as_integer(cell) in INT64 else beyond)
 
 
-def is_integer(cell: str, values: range) -> bool:
-    """Tell whether a cell is one of some integers, as pyarrow would read it."""
+def pixel_fault(cell: str, layout: Layout) -> str:
+    """Return what is wrong with the cell of a pixel, and the key that would allow it; else an empty text."""
+    low, high = layout.low, layout.high
+    kind = "a number" if layout.decimals else "an integer"
+    value: float | None = as_integer(cell)
+    if layout.decimals:
+        value = float(cell) if NUMBER.fullmatch(cell) else None
+    if value is not None and low <= value <= high:
+        return ""
+    hint = ""
+    if value is not None and value < low:
+        hint = " (to allow smaller values, set data.pixel_min)"
+    elif value is not None:
+        hint = " (to allow larger values, set data.pixel_max)"
+    return f"is not {kind} from {low:g} to {high:g}{hint}"
+
+
+def as_integer(cell: str) -> int | None:
+    """Return the integer in a cell, as pyarrow reads it; None where there is none."""
     match = INTEGER.fullmatch(cell)
     if match is None or len(match[1]) > 40:
-        return False
-    return int(match[1], 16 if "x" in match[1].lower() else 10) in values
+        return None
+    return int(match[1], 16 if "x" in match[1].lower() else 10)
 
 
 # --- Labels in a file of their own --------------------------------------------------------------

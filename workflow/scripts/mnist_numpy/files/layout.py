@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mnist_numpy.files.columns import all_whole, cells_of, find_columns, find_id, label_is_text, whole_share
-from mnist_numpy.files.errors import InputError, format_names
-from mnist_numpy.files.header import SEPARATORS, Head, read_head
+from mnist_numpy.files.errors import InputError, format_column, format_names
+from mnist_numpy.files.header import DECIMAL_COMMA, SEPARATORS, Head, decimal_comma_error, read_head
 
 
 class Layout(NamedTuple):
@@ -93,7 +93,7 @@ def look(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> t
     order = keys.get("order", "auto")
     if order == "columns":
         pixels = [pixels[column * shape[0] + row] for row in range(shape[0]) for column in range(shape[1])]
-    values, written = pixel_values(head, pixels)
+    values, written = pixel_values(path, head, pixels)
     low, high = find_range(path, keys, values, written)
     invert = keys.get("invert", "auto") is True
     listed = keys.get("labels", "auto")
@@ -165,10 +165,16 @@ def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> lis
 # --- Pixels -------------------------------------------------------------------------------------
 
 
-def pixel_values(head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
-    """Return the first rows' pixels, NaN in a column with a bad cell, and whether most rows have a decimal point."""
+def pixel_values(path: Path, head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
+    """Return the first rows' pixels, NaN in a column with a bad cell, and whether most rows have a decimal point.
+
+    Raises
+    ------
+    InputError
+        Where most rows have a decimal comma.
+    """
     values = np.full((head.rows.num_rows, len(pixels)), np.nan)
-    pointed = np.zeros(head.rows.num_rows, bool)
+    pointed, commas = np.zeros((2, head.rows.num_rows), bool)
     for number, place in enumerate(pixels):
         text = pc.cast(head.rows.column(place), pa.string(), safe=False)
         for kind in (pa.int64(), pa.float64()):
@@ -177,7 +183,13 @@ def pixel_values(head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
                 break
             except pa.ArrowInvalid:
                 pointed |= pc.match_substring_regex(text, r"[.eE]").to_numpy(zero_copy_only=False)
-    return values, bool(pointed.mean() > 0.5) if len(pointed) else False
+        else:
+            commas |= [DECIMAL_COMMA.fullmatch(cell) is not None for cell in text.to_pylist()]
+    if 2 * np.count_nonzero(commas) > len(commas):
+        places = ((cell, place) for place in pixels for cell in cells_of(head, place))
+        cell, place = next(found for found in places if DECIMAL_COMMA.fullmatch(found[0]))
+        raise decimal_comma_error(path, cell, f" in {format_column(head.names, place, head.named)}")
+    return values, bool(2 * np.count_nonzero(pointed) > len(pointed))
 
 
 def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written: bool) -> tuple[float, float]:
@@ -191,4 +203,10 @@ def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written:
     )
     if low >= high:
         raise InputError(f"{path}: pixels from {low:g} to {high:g} are none; set data.pixel_min and data.pixel_max")
+    if keys.get("pixel_min", "auto") == "auto" and 2 * np.count_nonzero((values < low).any(axis=1)) > len(values):
+        raise InputError(
+            f"{path}: most rows have negative pixels (the first {len(values)} rows have pixels from "
+            f"{np.nanmin(values):g} to {np.nanmax(values):g}); set data.pixel_min to the value of no ink "
+            "and data.pixel_max to the value of full ink"
+        )
     return low, high
