@@ -38,7 +38,7 @@ import submission  # noqa: E402
 import train  # noqa: E402
 from mnist_numpy.ann import augment, network  # noqa: E402
 from mnist_numpy.files import checkpoints, ingest  # noqa: E402
-from mnist_numpy.files.layout import look  # noqa: E402
+from mnist_numpy.files.layout import detect_layout  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "checkpoint_every": 1}}}, [])
@@ -62,7 +62,7 @@ class Figures(NamedTuple):
 
 def make_table(path: Path, rows: int) -> None:
     """Write a CSV of the first real rows, and distortions of all of them until there are enough."""
-    layout, _ = look(ROOT / "data" / "train.csv.zip", {}, True)
+    layout, _ = detect_layout(ROOT / "data" / "train.csv.zip", {}, True)
     batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
     images = np.concatenate([batch.images for batch in batches])
     labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])

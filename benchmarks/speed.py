@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import contenders  # noqa: E402
 from mnist_numpy.ann import augment, training  # noqa: E402
 from mnist_numpy.files import ingest  # noqa: E402
-from mnist_numpy.files.layout import look  # noqa: E402
+from mnist_numpy.files.layout import detect_layout  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 BATCHES, RATES = (128, 256, 512), (0.001, 0.002, 0.003, 0.005)
@@ -39,7 +39,7 @@ def model_options(**changes: Any) -> dict[str, Any]:
 
 def load_rows() -> training.Rows:
     """Read the repository's training rows."""
-    layout, _ = look(ROOT / "data" / "train.csv.zip", {}, True)
+    layout, _ = detect_layout(ROOT / "data" / "train.csv.zip", {}, True)
     batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
     labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
     return training.Rows(np.concatenate([batch.images for batch in batches]), labels, 255)

@@ -152,7 +152,8 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     assert run.process.wait(timeout=900) != 0
     said = run.output.read_text()
     assert (
-        "normalize: data/test.csv: mend these cells or leave the rows out:\n  row 3, line 4, column pixel0: 'x'" in said
+        "normalize: data/test.csv: invalid values; fix these cells or remove the rows:\n"
+        "  row 3, line 4, column pixel0: 'x'" in said
     )
     assert "fix this and run the same command again" in said
 

@@ -112,7 +112,7 @@ def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch
 def test_a_parquet_file_of_another_program_is_refused(undisturbed, tmp_path):
     shard = undisturbed.path / "results/data/train/train.parquet"
     pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
-    with pytest.raises(InputError, match="not what this workflow writes here"):
+    with pytest.raises(InputError, match="not a file that this workflow writes"):
         dataset.read_shards([tmp_path / "train.parquet"])
 
 

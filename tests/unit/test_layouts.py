@@ -26,7 +26,7 @@ from folds import assign_folds
 from mnist_numpy import inspect_table
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.layout import look as look_at
+from mnist_numpy.files.layout import detect_layout
 from normalize import normalize
 
 ROWS = 200
@@ -211,10 +211,12 @@ def test_labels_of_a_second_file_are_paired_row_by_row(tmp_path):
         assert np.array_equal(np.array(found["data"].labels)[found["data"].label], LETTERS)
     for lines, sentence in ((ROWS - 1, "199 labels for at least 200 images"), (ROWS + 1, "201 labels for 200 images")):
         labels.write_text("A\n" * lines)
-        with pytest.raises(InputError, match=rf"labels\.csv: {sentence} of .*images\.csv; pair the files"):
+        with pytest.raises(InputError, match=rf"labels\.csv: {sentence} of .*images\.csv; name the file"):
             normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
     labels.write_text("7\n" * 20 + "x\n")
-    with pytest.raises(InputError, match=r"labels\.csv: line 21: 'x' is no label like those before it"):
+    with pytest.raises(
+        InputError, match=r"labels\.csv: line 21: 'x' is not an integer, but the labels in the first rows are"
+    ):
         normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
     table.write_bytes(text(columnwise(SMALL[:1]).tolist() * 5000))
     labels.write_text("".join(f"{own}\n" for own in range(5000)))
@@ -249,21 +251,21 @@ def test_tables_of_one_split_that_are_read_in_two_ways_are_refused_with_both_nam
     for name, images in (("whole", IMAGES), ("shares", decimals(IMAGES, "%.4g"))):
         (tmp_path / f"{name}.csv").write_bytes(text(named(images, LABELS)))
         normalize(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet", {}, True, print)
-    with pytest.raises(InputError, match=r"read in two ways: whole: header, .*; shares: .* pixels from 0 to 1"):
+    with pytest.raises(InputError, match=r"have different layouts: whole: header, .*; shares: .* pixels from 0 to 1"):
         assign_folds([tmp_path / "whole.parquet", tmp_path / "shares.parquet"], tmp_path / "folds.parquet", 2, 0)
 
 
 WARNINGS = {
     "black on white": (
         named(255 - IMAGES, LABELS), {},
-        "the border of most images is bright: if that is paper and not ink, set data.invert: true",
+        "the border of most images is bright; if bright pixels are the background, set data.invert: true",
     ),
     "white on black, inverted": (
         PLAIN, {"invert": True},
-        "the border of most images is bright: if that is paper and not ink, set data.invert: false",
+        "the border of most images is dark; if dark pixels are the background, set data.invert: false",
     ),
     "pixels to 15": (
-        named(IMAGES // 16, LABELS), {}, "the largest pixel is 15: if that is full ink, set data.pixel_max: 15",
+        named(IMAGES // 16, LABELS), {}, "the largest pixel is 15; if this is full ink, set data.pixel_max: 15",
     ),
     "columns not read": (
         [[*row, "a", "b"] for row in PLAIN[:1]] + [[*row, "1", "2"] for row in PLAIN[1:]], {},
@@ -277,7 +279,7 @@ WARNINGS = {
 def test_what_a_person_should_know_is_told_in_one_line(name, tmp_path):
     rows, keys, sentence = WARNINGS[name]
     (tmp_path / "train.csv").write_bytes(text(rows))
-    assert look_at(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
+    assert detect_layout(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
 
 
 def test_inspection_shows_what_was_found_the_images_and_a_config_that_reads_the_table(tmp_path):

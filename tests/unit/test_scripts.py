@@ -174,9 +174,9 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
     write_json(tmp_path / "evaluation.json", evaluation)
     for labels, right, sentence in (
-        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
-         "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
-        ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
+        ([1, 2] * 50, 100, "accuracy on the labelled test set: 100.00 % (96.30 to 100.00 %), "
+         "out of fold: 50.00 % (40.00 to 60.00 %); they differ"),
+        ([1, 3], None, "the test set is not scored: no training row has the label of row 2 of test"),
         (None, None, None),
     ):  # fmt: skip
         count = len(labels or [0])
