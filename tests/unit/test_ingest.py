@@ -1,4 +1,4 @@
-"""ingest.py and compression.py: columns by name, every wrapping, and the place of what is wrong."""
+"""Unit tests of ingest.py and compression.py: columns, compressed files, and messages with the place of an error."""
 
 import bz2
 import gzip
@@ -40,7 +40,7 @@ def zstd(content: bytes) -> bytes:
     return pa.compress(content, "zstd", asbytes=True)
 
 
-WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+FORMATS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "zip": zipped,
     "gz": gzip.compress,
@@ -51,7 +51,7 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def read(path: Path, keys: dict[str, Any] = SMALL, labelled: bool | None = True) -> ingest.Batch:
-    """All batches as one."""
+    """Return all batches as one."""
     return ingest.join_batches(list(ingest.read_batches(path, detect_layout(path, keys, labelled)[0])))
 
 
@@ -73,9 +73,9 @@ def real_table() -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-@pytest.mark.parametrize("kind", WRAPPINGS)
-def test_every_wrapping_is_told_by_its_content_not_its_name(kind, real_table, write):
-    path = write(WRAPPINGS[kind](real_table), "train.dat")
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_content_decides_the_format_not_the_name(kind, real_table, write):
+    path = write(FORMATS[kind](real_table), "train.dat")
     batch = read(path, {})
     images, labels = plain.digits(400)
     assert np.array_equal(batch.images, images)
@@ -85,17 +85,17 @@ def test_every_wrapping_is_told_by_its_content_not_its_name(kind, real_table, wr
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz", "zst"])
-def test_every_wrapping_cut_short_is_told(kind, real_table, write):
-    content = WRAPPINGS[kind](real_table)
+def test_an_incomplete_compressed_file_is_refused(kind, real_table, write):
+    content = FORMATS[kind](real_table)
     for share in (0.01, 0.5, 0.98):
         path = write(content[: max(8, int(share * len(content)))])
         with pytest.raises(InputError, match=r"train\.csv: the file is damaged or incomplete"):
             read(path, {})
 
 
-@pytest.mark.parametrize("kind", WRAPPINGS)
-def test_a_bad_cell_is_found_in_every_wrapping(kind, write):
-    path = write(WRAPPINGS[kind](b"label,pixel0,pixel1,pixel2,pixel3\n1,0,0,0,0\n2,0,256,0,0\n"))
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_bad_cell_is_found_in_every_format(kind, write):
+    path = write(FORMATS[kind](b"label,pixel0,pixel1,pixel2,pixel3\n1,0,0,0,0\n2,0,256,0,0\n"))
     with pytest.raises(InputError, match=r"row 2, line 3, column pixel1: '256' is not an integer from 0 to 255"):
         read(path)
 
@@ -138,7 +138,7 @@ def test_columns_are_found_by_name_in_any_order_numbered_from_0_or_1(order, cell
     assert detect_layout(path, keys, True)[0].notes[0] == "1 column is not used: other"
 
 
-def test_a_label_column_is_passed_over_where_none_is_asked_for(write):
+def test_a_label_column_is_ignored_if_data_label_is_null(write):
     path = write("label,pixel1,pixel2,pixel3,pixel4\n7,1,2,3,4\n")
     batch = read(path, SMALL | {"label": None})
     assert batch.labels is None
@@ -168,7 +168,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "sentence"), REFUSED.items(), ids=REFUSED.values())
-def test_what_is_wrong_is_named_with_its_place(content, sentence, write):
+def test_the_message_names_the_error_and_its_place(content, sentence, write):
     with pytest.raises(InputError, match=rf"train\.csv: [\s\S]*{sentence}"):
         read(write(content))
 
@@ -181,14 +181,14 @@ def test_pixels_above_pixel_max_are_refused_and_ids_may_be_text(write):
     assert read(path, {"id": "id"}, None).ids.tolist() == ["x"]
 
 
-def test_the_first_five_faults_are_shown_and_the_rest_counted(write):
-    with pytest.raises(InputError) as told:
+def test_the_first_five_errors_are_listed_and_all_are_counted(write):
+    with pytest.raises(InputError) as raised:
         read(write(HEADER + "99,0,0,0,0\n" * 8))
-    assert str(told.value).count("column label") == 5
-    assert "… 8 in all" in str(told.value)
+    assert str(raised.value).count("column label") == 5
+    assert "… 8 in all" in str(raised.value)
 
 
-def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(write):
+def test_a_table_longer_than_a_block_is_read_completely(write):
     count = ingest.LONGEST_LINE // 10 + 5
     path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
     batches = list(ingest.read_batches(path, detect_layout(path, SMALL)[0]))
@@ -197,7 +197,7 @@ def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(wr
     assert np.array_equal(np.concatenate([batch.images[:, 3] for batch in batches]), np.arange(count) % 256)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with (
         pytest.raises(InputError, match=r"no\.csv: No such file or directory"),
         compression.open_table(tmp_path / "no.csv"),

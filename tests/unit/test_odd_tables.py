@@ -1,4 +1,4 @@
-"""Tables that a stranger tried: what is found in them, or the one sentence with which they are refused."""
+"""Tables with unusual columns: their layout, or the message with which they are refused."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_the_label_and_the_pixels_are_found(name, tmp_path):
     assert layout.shape == (8, 8)
     assert batch.images.tolist() == PIXELS
     assert batch.labels.tolist() == LABELS
-    # and `make inspect` says so
+    # `make inspect` prints the same
     assert "\n".join(inspect_table.inspect(path)).count("train: ") == 1
 
 
@@ -55,7 +55,7 @@ REFUSED = {
     "an index and a label before the pixels": (
         [], WITH_INDEX, {"label": "first", "shape": [8, 8]}, "65 pixel columns, but data.shape needs 64",
     ),
-    "another shape than the names say": (
+    "another shape than in the names": (
         [*(f"1x{i}" for i in range(1, 65)), "label"], LABELLED, {"shape": [7, 9]},
         "64 pixel columns, but data.shape needs 63",
     ),
@@ -68,13 +68,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_is_refused_in_one_sentence(name, tmp_path):
+def test_a_contradiction_is_refused_in_one_sentence(name, tmp_path):
     header, rows, keys, sentence = REFUSED[name]
     with pytest.raises(InputError, match=sentence):
         detect_layout(write(tmp_path / "train.csv", header, rows), keys, True)
 
 
-def test_a_small_range_is_told_of_decimals_too(tmp_path):
+def test_a_small_range_of_decimals_is_reported(tmp_path):
     rows = [[*(f"{value}.0" for value in pixels), label] for pixels, label in zip(PIXELS, LABELS, strict=True)]
     layout, _ = detect_layout(write(tmp_path / "train.csv", [*NAMED, "label"], rows), {}, True)
     assert layout.notes == ["the largest pixel is 15; if this is full ink, set data.pixel_max: 15"]
@@ -102,23 +102,23 @@ def test_text_that_is_not_in_utf_8_is_named(tmp_path):
 
 FILES = [f"{row}.png" for row in range(40)]
 IDS = {
-    "an id beside the label": (["id", "label"], zip(range(40), LABELS, strict=True), "label", "id"),
-    "a text in each row beside the label": (["file", "label"], zip(FILES, LABELS, strict=True), "label", "file"),
-    "a text in each row beside another": (["file", "species"], zip(FILES, LABELS, strict=True), "species", "file"),
-    "an id beside both": (["file", "Id", "y"], zip(FILES, range(40), LABELS, strict=True), "y", "Id"),
-    "an id alone": (["id"], zip(range(40), strict=True), None, "id"),
-    "a text in each row alone": (["file"], zip(FILES, strict=True), None, "file"),
-    "an index of pandas": (["Unnamed: 0", "label"], zip(range(40), LABELS, strict=True), "label", None),
-    "a label that repeats": (["species"], zip(LABELS, strict=True), "species", None),
-    "another label in each of a few rows": (["species"], zip("abcdefgh", strict=True), "species", None),
-    "two texts in each row": (["a", "b", "label"], zip(FILES, FILES, LABELS, strict=True), "label", None),
+    "an id beside the label": (["id", "label"], [*zip(range(40), LABELS, strict=True)], "label", "id"),
+    "a text in each row beside the label": (["file", "label"], [*zip(FILES, LABELS, strict=True)], "label", "file"),
+    "a text in each row beside another": (["file", "species"], [*zip(FILES, LABELS, strict=True)], "species", "file"),
+    "an id beside both": (["file", "Id", "y"], [*zip(FILES, range(40), LABELS, strict=True)], "y", "Id"),
+    "an id alone": (["id"], [*zip(range(40), strict=True)], None, "id"),
+    "a text in each row alone": (["file"], [*zip(FILES, strict=True)], None, "file"),
+    "an index of pandas": (["Unnamed: 0", "label"], [*zip(range(40), LABELS, strict=True)], "label", None),
+    "a label that repeats": (["species"], [*zip(LABELS, strict=True)], "species", None),
+    "another label in each of a few rows": (["species"], [*zip("abcdefgh", strict=True)], "species", None),
+    "two texts in each row": (["a", "b", "label"], [*zip(FILES, FILES, LABELS, strict=True)], "label", None),
 }
 
 
 @pytest.mark.parametrize("name", IDS)
 def test_inspection_names_the_id_column(name, tmp_path):
     columns, cells, label, identity = IDS[name]
-    rows = [[*own, *pixels] for own, pixels in zip(cells, PIXELS, strict=False)]
+    rows = [[*own, *pixels] for own, pixels in zip(cells, PIXELS, strict=False)]  # some have a few rows only
     shown = "\n".join(inspect_table.inspect(write(tmp_path / "a.csv", [*columns, *NAMED], rows)))
     config = yaml.safe_load(shown[shown.index("data:\n") :])["data"]
     assert (config.get("label"), config.get("id")) == (label, identity)
