@@ -64,7 +64,7 @@ def inspect(path: Path) -> Iterator[str]:
         yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows, all valid"
-    yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
+    yield f"\n{yaml.safe_dump({'data': make_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
 
 
 def detect_for_training(path: Path, keys: dict[str, str]) -> tuple[Layout, np.ndarray, str]:
@@ -78,8 +78,8 @@ def detect_for_training(path: Path, keys: dict[str, str]) -> tuple[Layout, np.nd
 def find_id_column(head: header.Head, layout: Layout) -> str | None:
     """Return the name of the id column, which has another text or integer in each row; None if there is none.
 
-    The index that pandas writes is not an id. The only column that is not a pixel may be an id rather than
-    a label. With several candidates, only one that is called id is the id.
+    The index that pandas writes is not an id. A column that `detect_layout` took for the label, because it is
+    the only one that is not a pixel, may be the id. Of several candidates, the one with the name id is chosen.
     """
     if not head.named:
         return None
@@ -94,12 +94,12 @@ def find_id_column(head: header.Head, layout: Layout) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def prefix_of(names: Sequence[str]) -> str:
+def find_prefix(names: Sequence[str]) -> str:
     """Return the prefix of the names of pixel columns."""
     return next(match[1] for pattern in list_number_patterns(names) if (match := pattern.fullmatch(names[0])))
 
 
-def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
+def make_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
     """Return the `data` section for a table, as a test table if it has no label."""
     label: str | None = None
     if len(layout.label) > 1:
@@ -111,7 +111,7 @@ def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object
     section |= {"separator": SEPARATOR_NAMES.get(head.separator, head.separator), "header": head.named}
     section |= {"label": label} if layout.label else {}
     section |= {"id": head.names[layout.id]} if layout.id is not None else {}
-    section |= {"pixels": prefix_of([head.names[place] for place in layout.pixels])} if head.named else {}
+    section |= {"pixels": find_prefix([head.names[place] for place in layout.pixels])} if head.named else {}
     low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
     return section | {
         "shape": list(layout.shape),

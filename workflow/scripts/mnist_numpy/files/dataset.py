@@ -99,13 +99,8 @@ def write_shard(
     tensor = pa.fixed_shape_tensor(pa.uint8(), tuple(shape))
     batches = iter(batches)
     first = next(batches)
-    columns = {"id": first[0], "label": first[1]}
-    kinds = {
-        name: pa.string() if column is not None and column.dtype == object else pa.int64()
-        for name, column in columns.items()
-    }
-    fields = [(name, kinds[name]) for name in ("id", *["label"] * (first[1] is not None))]
-    schema = pa.schema([*fields, ("image", tensor)], metadata={"pixel_max": str(pixel_max), "found": found})
+    fields = [("id", _type_of(first[0])), *[("label", _type_of(first[1]))] * (first[1] is not None), ("image", tensor)]
+    schema = pa.schema(fields, metadata={"pixel_max": str(pixel_max), "found": found})
     seen: set[Any] = set()
     rows = 0
     # one batch is written while the next is read
@@ -121,9 +116,9 @@ def write_shard(
                 ids = np.arange(rows + 1, rows + 1 + len(images))
             pixels = pa.FixedSizeListArray.from_arrays(pa.array(images.reshape(-1)), images.shape[1])
             image = pa.ExtensionArray.from_storage(tensor, pixels)
-            cells = {"id": pa.array(ids, kinds["id"]), "image": image}
+            cells = {"id": pa.array(ids, schema.field("id").type), "image": image}
             if labels is not None:
-                cells["label"] = pa.array(labels, kinds["label"])
+                cells["label"] = pa.array(labels, schema.field("label").type)
                 seen |= set(pc.unique(cells["label"]).to_pylist())
                 if len(seen) > MOST_LABELS:
                     raise InputError(
@@ -293,6 +288,10 @@ def read_images(paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
 def count_rows(path: Path) -> int:
     """Return the number of rows of a Parquet file, from its footer."""
     return open_file(path).metadata.num_rows
+
+
+def _type_of(column: np.ndarray | None) -> pa.DataType:
+    return pa.string() if column is not None and column.dtype == object else pa.int64()
 
 
 def _as_matrix(column: pa.ChunkedArray) -> np.ndarray:

@@ -54,7 +54,7 @@ def refuse(path: Path, layout: Layout, checks: Sequence[Check], reason: str) -> 
         The reason to give if the second reading finds no bad cell.
     """
     try:
-        faults, all_read = first_faults(path, layout, checks)
+        faults, all_read = find_first_faults(path, layout, checks)
     except READ_ERRORS as error:
         raise unreadable_error(path, error) from error
     if not faults and "invalid UTF8" in reason:
@@ -67,19 +67,19 @@ def refuse(path: Path, layout: Layout, checks: Sequence[Check], reason: str) -> 
     raise InputError(f"{path}: invalid values; fix these cells or remove the rows:\n{listed}{more}")
 
 
-def first_faults(path: Path, layout: Layout, checks: Sequence[Check]) -> tuple[list[str], bool]:
+def find_first_faults(path: Path, layout: Layout, checks: Sequence[Check]) -> tuple[list[str], bool]:
     """Return a message for each bad row or cell, and whether the file was read to its end."""
     known = [(check, set[str]()) for check in checks]
     faults: list[str] = []
     faulty_row = 0
     with open_table(path) as stream:
-        lines = csv.reader(bounded_lines(merge_blanks(stream, layout.separator)), delimiter=layout.separator)
+        lines = csv.reader(read_bounded_lines(merge_blanks(stream, layout.separator)), delimiter=layout.separator)
         row, line = (-1 if layout.skip else 0), 1
         try:
             for cells in lines:
                 row += bool(cells)
                 if row > 0 and cells:
-                    found = row_faults(cells, lines.line_num > line, layout, known)
+                    found = find_row_faults(cells, lines.line_num > line, layout, known)
                     faults += [f"row {row}, line {line}{fault}" for fault in found]
                     faulty_row = faulty_row or (row if faults else 0)
                 if len(faults) >= FAULTS_COUNTED or (faulty_row and row - faulty_row >= ROWS_COUNTED):
@@ -92,7 +92,7 @@ def first_faults(path: Path, layout: Layout, checks: Sequence[Check]) -> tuple[l
     return faults, True
 
 
-def row_faults(
+def find_row_faults(
     cells: Sequence[str], has_line_breaks: bool, layout: Layout, checks: Sequence[tuple[Check, set[str]]]
 ) -> Iterator[str]:
     """Yield a message for each error in a row, and remember its good cells."""
@@ -122,7 +122,7 @@ def explain_length(cells: Sequence[str], has_line_breaks: bool, layout: Layout) 
     return f"{len(cells)} cell{'s' * (len(cells) != 1)}, but the {first} has {wanted}{why}"
 
 
-def bounded_lines(stream: IO[bytes]) -> Iterator[str]:
+def read_bounded_lines(stream: IO[bytes]) -> Iterator[str]:
     """Yield the lines of a text; raises csv.Error if a line is too long for a table."""
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
     while line := text.readline(LONGEST_LINE):

@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share
 from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, merge_blanks, open_table
-from mnist_numpy.files.diagnosis import Check, bounded_lines, refuse
+from mnist_numpy.files.diagnosis import Check, read_bounded_lines, refuse
 from mnist_numpy.files.errors import InputError, unreadable_error
 from mnist_numpy.files.header import NUMBER
 from mnist_numpy.files.layout import Layout
@@ -265,7 +265,7 @@ def read_labels(path: Path, layout: Layout) -> np.ndarray:
     """
     try:
         with open_table(path) as stream:
-            rows = [(row, number) for number, row in enumerate(csv.reader(bounded_lines(stream)), 1) if row]
+            rows = [(row, number) for number, row in enumerate(csv.reader(read_bounded_lines(stream)), 1) if row]
     except (csv.Error, *READ_ERRORS) as error:
         raise unreadable_error(path, error) from error
     wide = next((number for row, number in rows if len(row) > 1), None)

@@ -48,7 +48,7 @@ def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
         if not found:
             raise WorkflowError(f"{key}: no file matches {pattern}")
         for path in found:
-            name = shard_name(path)
+            name = remove_suffixes(path)
             if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
                 raise WorkflowError(
                     f"{key}: the name of {path!r} cannot be used for results: it is empty, or has braces, <, > "
@@ -80,7 +80,7 @@ def pair_labels(shards: Mapping[str, str], paths: str | Sequence[str] | None, ke
     return dict(zip(shards, files, strict=False))
 
 
-def shard_name(path: str) -> str:
+def remove_suffixes(path: str) -> str:
     """Return a file's name without the suffixes of CSV and of compressed files."""
     name = Path(path).name
     for suffix in SUFFIXES:
