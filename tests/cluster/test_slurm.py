@@ -171,7 +171,7 @@ def test_a_killed_job_is_told_by_its_log(before_last_checkpoint, slurm_run):
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0")
     os.kill(run.training_pid(), signal.SIGKILL)
     assert run.process.wait(timeout=900) != 0
-    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
+    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: the job ended without a message", run.output.read_text())
 
 
 def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpoint, slurm_run):
@@ -180,7 +180,7 @@ def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpo
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     # before anything was submitted
     before, _, _ = run.output.read_text().partition("has been submitted")
-    assert re.search(r"mlp: training may need 2\d\d MB of memory, more than the 100 MB its jobs are given", before)
+    assert re.search(r"mlp: training may need 2\d\d MB of memory, but its jobs request 100 MB", before)
     assert run.process.wait(timeout=900) != 0
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 
