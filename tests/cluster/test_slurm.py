@@ -104,8 +104,8 @@ def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_r
         release(run, lambda file=file, wrong=wrong: file.write_text(wrong))
         assert run.process.wait(timeout=900) != 0
         assert re.search(
-            r"\n\ntrain mlp 0 800: the config, the code, a package or a table is not what it was when the name of this "
-            r"result \(\w{10}\) was planned; run the same command again\n\nfix this and run the same command again; ",
+            r"\n\ntrain mlp 0 800: the config, the code, a package or a table has changed since this result "
+            r"\(\w{10}\) was planned; run the same command again\n\nfix this and run the same command again; ",
             run.output.read_text(),
         )
         assert {path.stem for path in workspace.path.glob("results/store/train/mlp/fold-0/*/*.npz")} == {"epoch-0400"}
