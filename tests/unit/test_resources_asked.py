@@ -24,13 +24,13 @@ def test_no_table_has_more_cells_than_estimated_however_it_is_packed(table):
     packed.write_bytes(gzip.compress(table.read_bytes()))
     with zipfile.ZipFile(table.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(table)
-    found = [resources.most_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
+    found = [resources.max_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
     assert found[0] == found[1] == found[2]
     assert 400 * 785 <= found[0] <= 2 * 400 * 785
 
 
 def test_a_table_that_is_not_on_this_disk_is_taken_for_a_middling_one():
-    assert resources.most_cells("data/in-a-bucket.csv.zip") == 50_000_000
+    assert resources.max_cells("data/in-a-bucket.csv.zip") == 50_000_000
 
 
 def test_training_asks_for_more_time_for_more_epochs_and_for_distortion():

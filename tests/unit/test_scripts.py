@@ -239,12 +239,12 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), harness.reporting("folds", tmp_path / "log"):
+    with pytest.raises(SystemExit), harness.report_errors("folds", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), harness.reporting("folds", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), harness.report_errors("folds", tmp_path / "log"):
         raise ZeroDivisionError

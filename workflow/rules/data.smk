@@ -1,4 +1,4 @@
-# The tables: checked and normalized to Parquet, described, sampled, and assigned to folds.
+# The tables: check them, normalize them to Parquet, describe them, draw samples, and assign the rows to folds.
 
 
 rule normalize:
@@ -74,11 +74,11 @@ rule folds:
         "../scripts/folds.py"
 
 
-# a table that a rule of a bigger workflow makes is known when it is there
-if PLAN.made:
+# If a rule of a bigger workflow makes a table, the keys of the results are not known before the table exists.
+if PLAN.generated:
 
     checkpoint identify:
-        """Note the checksum of a table that a rule of a bigger workflow makes."""
+        """Write the checksum of a table that a rule of a bigger workflow makes."""
         input:
             table=lambda wildcards: PLAN.tables[wildcards.split][wildcards.shard],
         output:
