@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mnist_numpy.ann import augment, network, optimizers, provenance
-from mnist_numpy.ann.optimizers import Optimizer, Step
+from mnist_numpy.ann.optimizers import Optimizer, Piece, Step, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.state import State
-from mnist_numpy.ann.vectors import Piece, Vectors
+from mnist_numpy.ann.vectors import Vectors
 
 
 class Rows(NamedTuple):
@@ -34,7 +34,7 @@ def start(sizes: Sequence[int], options: ModelOptions, fold: int) -> State:
         sizes, options["output_bias"], options["initializer"], seed, np.dtype(options["dtype"])
     )
     tensors = len(network.tensor_shapes(sizes, options["output_bias"]))
-    moments = optimizers.initial_moments(options["optimizer"], parameters, tensors)
+    moments = find_optimizer(options["optimizer"]).initial_moments(options["optimizer"], parameters, tensors)
     ema = {"ema": parameters.copy()} if options["ema_decay"] else {}
     # the third number keeps this stream apart from the one that drew the parameters
     generator = np.random.default_rng([*seed, 1])
@@ -65,13 +65,13 @@ class Trainer:
         self.generator.bit_generator.state = state.generator.bit_generator.state
         self.first_epoch, self.circumstances = state.epoch + 1, provenance.circumstances(threads)
         augments = augment.is_active(options["augment"])
-        # the weights of a pixel that is never lit have no gradient: where nothing else moves them
-        # either, they need no arithmetic
+        optimizer = find_optimizer(options["optimizer"])
+        # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
         lit: np.ndarray = np.asarray(rows.images.any(axis=0))
-        all_pixels = bool(augments or options["weight_decay"] or lit.all())
+        all_pixels = bool(augments or options["weight_decay"] or optimizer.moves_without_gradient or lit.all())
         self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
         self.vectors = Vectors(state, options, None if all_pixels else lit, threads)
-        self.optimizer = optimizers.make_optimizer(options["optimizer"], self.vectors.used)
+        self.optimizer = optimizer(options["optimizer"], self.vectors.used)
         self.full_batch = options["batch_size"] == "full"
         count = len(rows.labels)
         self.batch_size = count if options["batch_size"] == "full" else min(options["batch_size"], count)

@@ -5,26 +5,16 @@ cut into pieces that one thread updates while they stay in its cache.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from mnist_numpy.ann import network
 from mnist_numpy.ann.network import Layer
+from mnist_numpy.ann.optimizers import Piece, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.state import State
 
 PIECE = 1 << 16  # parameters updated at once
-
-
-class Piece(NamedTuple):
-    """A part of the flat vectors that one thread updates at once, as views."""
-
-    span: slice  # where it is in them
-    tensor: int  # the number of its tensor; 0 where pieces do not keep to one
-    parameters: np.ndarray
-    gradient: np.ndarray
-    ema: np.ndarray | None = None
 
 
 class Vectors:
@@ -54,7 +44,7 @@ class Vectors:
         self.layers, self.gradient_layers = network.as_layers(self.tensors), network.as_layers(self.tensor_gradients)
         # as many pieces for each thread, none larger than PIECE
         count = threads * -(-self.parameters.size // (threads * PIECE))
-        by_tensor = options["optimizer"]["name"] == "norm_rms" or options["weight_decay"]
+        by_tensor = find_optimizer(options["optimizer"]).depends_on_tensor or options["weight_decay"]
         lengths = [tensor.size for tensor in self.tensors.values()] if by_tensor else [self.parameters.size]
         self.pieces = [
             Piece(span, tensor, self.parameters[span], self.gradient[span], None if ema is None else ema[span])
