@@ -156,7 +156,7 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
     sizes = [784, 20, 10]
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], dtype), sizes, True)
     networks = prediction.member_networks(tensors, views)
-    spread = prediction.evenly_spread(5, 5)
+    spread = prediction.spread_evenly(5, 5)
     total = network.predict(networks[0], images, 255).astype(float)
     for place, layers in zip(spread, networks[1:], strict=True):
         coefficients = augment.affine_coefficients(
@@ -191,7 +191,7 @@ def test_the_mean_is_over_members_as_well_as_views():
 
 @pytest.mark.parametrize("count", [1, 7, 64])
 def test_views_are_spread_evenly(count):
-    points = prediction.evenly_spread(count, 5)
+    points = prediction.spread_evenly(count, 5)
     assert points.shape == (count, 5)
     assert np.abs(points).max() <= 1
     assert len(np.unique(points.round(9), axis=0)) == count

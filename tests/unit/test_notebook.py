@@ -79,7 +79,7 @@ def ours(request) -> tuple[training.Trainer, list[dict[str, float]]]:
     rows, nothing = training.Rows(images, labels, 255), training.Rows(images[:0], labels[:0], 255)
     state = training.start([784, HIDDEN, CLASSES], options, 0)
     trainer = training.Trainer(state, rows, (28, 28), options, request.param)
-    printed = [trainer.run_epoch(None) | train.scores(trainer, rows, nothing) for _ in range(ITERATIONS)]
+    printed = [trainer.run_epoch(None) | train.score_epoch(trainer, rows, nothing) for _ in range(ITERATIONS)]
     return trainer, printed
 
 
