@@ -57,7 +57,7 @@ def train(
     begin = checkpoints.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
     if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
         raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-    # each checkpoint logs its last epoch too; drop that row, so that the history does not depend on the checkpoints
+    # a checkpoint also logs its last epoch; remove that row, so that the history does not depend on the checkpoints
     logged = read_history(previous[1]).to_dict("records") if previous else []
     history = [row for row in logged if (row["epoch"] - 1) % options["log_every"] == 0]
     with threadpool_limits(threads), report_divergence():
