@@ -1,4 +1,4 @@
-"""optimizers.py and what the trainer adds: the textbooks' formulas, step by step in float64."""
+"""Test optimizers.py and the trainer against the published formulas, step by step in float64."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 import yaml
 from mnist_numpy.ann import network, optimizers, training
 
-STEPS = 300  # past the step at which tiny moments are flushed
+STEPS = 300  # more than FLUSH_STEPS
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"name": "adam", "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-7},
     "gradient descent": {"name": "sgd"},
@@ -21,7 +21,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 
 def textbook(options: dict[str, Any], tensors: dict[str, np.ndarray]) -> Iterator[None]:
-    """Move the tensors by one step for each gradients and rate sent; the formulas as they are printed."""
+    """Update the tensors with the published formulas, once for each pair of gradients and learning rate sent."""
     first = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
     second = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
     mean_square = dict.fromkeys(tensors, 1.0)
@@ -66,11 +66,11 @@ def test_an_optimizer_alone_takes_the_steps_of_its_formula(options):
     next(walk)
     chosen = optimizers.find_optimizer(options)
     optimizer = chosen(options, chosen.initial_moments(options, parameters, 2))
-    # pieces need not be tensors
+    # a piece can be a part of a tensor
     pieces = [(slice(0, 11), 0), (slice(11, 30), 0), (slice(30, 50), 1)]
     for step in range(1, STEPS + 1):
         gradient = generator.normal(size=50) * 0.97**step
-        gradient[3] = 0  # a weight that nothing ever moves
+        gradient[3] = 0  # a weight without gradient
         rate = 0.1 / step
         squares = np.array([np.sum(gradient[span] ** 2) for span in spans.values()])
         now = optimizers.Step(step, rate, 1.0, 1.0, 0.0, optimizer.begin(step, rate, squares))
@@ -113,7 +113,7 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
     options = {"hidden": [8], "dtype": "float64", "batch_size": "full", "learning_rate": rate, "epochs": epochs}
     options = plain.model_options(**(options | changes))
     images, labels = plain.digits(31)
-    images = np.ascontiguousarray(images[:, 200:400])  # some pixels that are never lit among them
+    images = np.ascontiguousarray(images[:, 200:400])  # includes pixels that are never lit
     sizes = [200, *options["hidden"], 10]
     state = training.start(sizes, options, 0)
     vector = state.vectors["parameters"].copy()
@@ -208,12 +208,12 @@ def test_an_optimizer_that_moves_weights_without_gradient_moves_those_of_never_l
     np.testing.assert_allclose(after, before * (1 - 0.1 * 0.01), rtol=1e-6)
 
 
-def test_the_constant_schedule_does_not_look_at_the_number_of_epochs():
+def test_the_constant_schedule_ignores_the_number_of_epochs():
     shares = [optimizers.learning_rate_share({"name": "constant"}, step, 5, None) for step in (0, 3, 100)]
     assert shares == [1, 1, 1]
 
 
-def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_step():
+def test_the_cosine_rises_linearly_then_falls_to_its_final_share_in_the_last_step():
     schedule = {"name": "cosine", "warm_up": 2.0, "final": 0.2}
     shares = [optimizers.learning_rate_share(schedule, step, 4, 10) for step in range(40)]
     np.testing.assert_allclose(shares[:8], np.arange(1, 9) / 9)
@@ -221,11 +221,11 @@ def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_st
     np.testing.assert_allclose(np.diff(shares[:9]), 1 / 9)
     assert (np.diff(shares[8:]) < 0).all()
     assert shares[-1] == pytest.approx(0.2)
-    # the point half way between the top (step 8) and the last (step 39) is half way down
+    # between the maximum (step 8) and the last step (39), the midpoint has half the decrease
     assert (shares[23] + shares[24]) / 2 == pytest.approx(0.6, abs=1e-3)
 
 
-def test_the_cosine_without_warm_up_begins_at_the_top_and_ends_at_nothing():
+def test_the_cosine_without_warm_up_starts_at_1_and_ends_at_0():
     schedule = {"name": "cosine", "warm_up": 0.0, "final": 0.0}
     shares = [optimizers.learning_rate_share(schedule, step, 3, 3) for step in range(9)]
     np.testing.assert_allclose(shares, [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(9)], atol=1e-15)

@@ -58,7 +58,8 @@ class Optimizer(Protocol):
     moves_without_gradient: ClassVar[bool]
     depends_on_tensor: ClassVar[bool]
 
-    def __init__(self, options: OptimizerOptions, moments: dict[str, np.ndarray]) -> None: ...
+    def __init__(self, options: OptimizerOptions, moments: dict[str, np.ndarray]) -> None:
+        """Keep the options and the moments."""
 
     @staticmethod
     def initial_moments(options: OptimizerOptions, parameters: np.ndarray, tensors: int) -> dict[str, np.ndarray]:
