@@ -59,10 +59,10 @@ def test_training_says_how_much_memory_it_needs_and_when_it_was_given_less(tmp_p
     dataset.write_shard(tmp_path / "a.parquet", [(None, labels, images)] * 2, (2, 2), 255)
     shards = [tmp_path / "a.parquet"] * 2
     # 200 MB of libraries, 10 MB however few rows there are, and 1 MB a row
-    assert train.memory_sentence(shards, (210_000_000, 1_000_000), 2610) == (
+    assert train.describe_memory(shards, (210_000_000, 1_000_000), 2610) == (
         "training on 2,400 rows needs up to 2,610 MB of memory"
     )
-    assert train.memory_sentence(shards, (210_000_000, 1_000_000), 2609) == (
+    assert train.describe_memory(shards, (210_000_000, 1_000_000), 2609) == (
         "training on 2,400 rows needs up to 2,610 MB of memory, more than the 2,609 MB the job was given: "
         "raise mem_mb of the rule train"
     )

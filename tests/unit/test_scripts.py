@@ -94,7 +94,7 @@ def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float
 def test_a_row_of_the_history_has_the_documented_columns_in_order():
     trainer, rows, row = trained()
     running = row["train_loss"]
-    complete = row | train.scores(trainer, rows, rows)
+    complete = row | train.score_epoch(trainer, rows, rows)
     assert list(complete) == [
         "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
         "gradient_norm", "images_per_second", "seconds",
@@ -107,7 +107,7 @@ def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_num
     trainer, rows, row = trained(batch_size="full")
     before = row["train_loss"]
     nothing = rows._replace(images=rows.images[:0], labels=rows.labels[:0])
-    complete = row | train.scores(trainer, rows, nothing)
+    complete = row | train.score_epoch(trainer, rows, nothing)
     assert (complete["train_loss"], complete["train_accuracy"]) == trainer.score(rows)
     assert complete["train_loss"] < before
     assert np.isnan([complete["validation_loss"], complete["validation_accuracy"]]).all()
@@ -118,8 +118,8 @@ def test_the_progress_line_shows_validation_where_there_is_one():
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
     wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s · 1:05 left"
-    assert train.progress_line(row, checkpoint, 65.2) == wanted
-    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
+    assert train.format_progress(row, checkpoint, 65.2) == wanted
+    assert "training 99.00 %" in train.format_progress(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
 
 
 def test_progress_lines_align_and_tell_hours():
@@ -127,7 +127,7 @@ def test_progress_lines_align_and_tell_hours():
     row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
            "images_per_second": 999.0}  # fmt: skip
     wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · validation  8.92 % · 1.0k images/s · 2:00:05 left"
-    assert train.progress_line(row, checkpoint, 7205) == wanted
+    assert train.format_progress(row, checkpoint, 7205) == wanted
 
 
 def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shard, tmp_path):

@@ -66,7 +66,7 @@ def evaluate(
         "validation": metrics.summary(out_of_fold, data.label, data.labels) if len(rows) else None,
     }
     evaluated = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
-    if nothing := metrics.lesson(evaluated[0].argmax(axis=1), evaluated[1], data.labels):
+    if nothing := metrics.describe_failure(evaluated[0].argmax(axis=1), evaluated[1], data.labels):
         say(f"{nothing}; lower learning_rate, or weight_decay and dropout, or train for more epochs")
     write_validation(validation, data, fold, rows, out_of_fold[rows])
     write_json(report, content)
