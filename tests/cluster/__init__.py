@@ -1,1 +1,1 @@
-"""Tests of clusters and object storage: `make test-cluster`, not `make test`."""
+"""Tests of clusters and object storage, which `make test-cluster` runs and `make test` does not."""

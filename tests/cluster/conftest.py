@@ -1,51 +1,37 @@
-"""A finished local run to compare with, and runs on Slurm that leave nothing behind."""
+"""A finished local run to compare with, and runs on Slurm whose jobs end with the test."""
 
-import fcntl
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PARTS, ROOT, SMALL_CONFIG, Workspace, write_csv
 
-from cluster.runs import SlurmRun
+from tests.support.slurm import SlurmRun
+from tests.support.workspace import SMALL_CONFIG, Workspace, copy_workflow
 
-# checkpoints far enough apart to be caught between them, and a second model, of which the better one is submitted
+# checkpoints far enough apart to stop a job between them, and a second model; the better one predicts the submission
 MLP = {**SMALL_CONFIG["models"]["mlp"], "epochs": 800, "checkpoint_every": 400}
 WIDE = {**MLP, "hidden": [32], "epochs": 20}
 CONFIG = {**SMALL_CONFIG, "models": {"mlp": MLP, "wide": WIDE}, "submission": {"from": "best"}}
 
 
-def copy_workflow(folder: Path) -> Workspace:
-    """Return a workspace without data."""
-    folder.mkdir(parents=True)
-    for part in PARTS:
-        (shutil.copytree if (ROOT / part).is_dir() else shutil.copy2)(ROOT / part, folder / part)
-    workspace = Workspace(folder)
+def make_empty_workspace(folder: Path) -> Workspace:
+    """Return a workspace without tables."""
+    workspace = copy_workflow(folder)
     workspace.configure(CONFIG)
     return workspace
 
 
 @pytest.fixture(scope="session")
-def local_run(tmp_path_factory, real_train, real_test) -> Workspace:
-    """A run of everything by `snakemake --cores 2`, made once for all workers."""
-    base = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
-    folder = (base or tmp_path_factory.getbasetemp()) / "local"
-    with open(f"{folder}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "results" / "report.html").exists():
-            workspace = copy_workflow(folder)
-            write_csv(folder / "data" / "train.csv", real_train)
-            write_csv(folder / "data" / "test.csv", real_test)
-            workspace.snakemake()
-    return Workspace(folder)
+def local_run(once: Callable[..., Workspace], build_workspace: Callable[..., Workspace]) -> Workspace:
+    """A finished run of `snakemake --cores 2`."""
+    return once("local", lambda folder: build_workspace(folder, CONFIG).snakemake() and None)
 
 
 @pytest.fixture
-def before_last_checkpoint(local_run, tmp_path) -> Workspace:
-    """A copy of the local run that lacks the last checkpoint of one member, and what follows it."""
+def before_last_checkpoint(local_run: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the local run without the last checkpoint of one member and without what depends on it."""
     folder = tmp_path / "workspace"
     shutil.copytree(local_run.path, folder)
     results = folder / "results"
@@ -64,16 +50,16 @@ def before_last_checkpoint(local_run, tmp_path) -> Workspace:
 
 
 @pytest.fixture
-def without_results(local_run, tmp_path) -> Workspace:
-    """A copy of the local run before it ran."""
-    workspace = copy_workflow(tmp_path / "workspace")
+def without_results(local_run: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the local run without its results."""
+    workspace = make_empty_workspace(tmp_path / "workspace")
     shutil.copytree(local_run.path / "data", workspace.path / "data")
     return workspace
 
 
 @pytest.fixture
 def slurm_run() -> Iterator[Callable[..., SlurmRun]]:
-    """Return a function that starts a run on Slurm; what is left of it is cancelled at the end."""
+    """Return a function that starts a run on Slurm; at the end of the test its jobs are cancelled."""
     runs: list[SlurmRun] = []
 
     def start(*arguments, **options) -> SlurmRun:

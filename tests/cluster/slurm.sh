@@ -3,10 +3,10 @@
 #
 #   slurm.sh start        install what is missing, write the configuration, start
 #   slurm.sh stop         cancel all jobs, stop what this script started, remove the configuration
-#   slurm.sh node NAME    start a node's daemon (again, after it died)
+#   slurm.sh node NAME    start a node's daemon (again, after it was killed)
 #
-# The file must be /etc/slurm/slurm.conf: the jobs' inner `srun` looks nowhere else. One that this
-# script did not write is left alone, and so is the cluster it belongs to.
+# The configuration must be /etc/slurm/slurm.conf: `srun` within the jobs reads no other file. If the file was not
+# written by this script, it belongs to another cluster, and the script stops.
 set -euo pipefail
 
 CONF=/etc/slurm/slurm.conf
@@ -16,7 +16,7 @@ STATE=/var/lib/test-cluster # the daemons' state, logs, and the record of finish
 
 fail() { echo "slurm.sh: $*" >&2; exit 1; }
 
-wait_for() { # COMMAND...: until it succeeds, 20 seconds at most
+wait_for() { # COMMAND...: wait until it succeeds, at most 20 seconds
     for _ in $(seq 100); do
         if "$@" >/dev/null 2>&1; then return 0; fi
         sleep 0.2

@@ -1,13 +1,13 @@
-"""Other schedulers: by their own submit command where one is at hand, else what would be submitted."""
+"""Other schedulers: one run through a submit command, and the planned jobs of the other profiles."""
 
 import pytest
 
-from cluster.runs import LAST_CHECKPOINT, records
+from tests.support.slurm import LAST_CHECKPOINT, records
 
 SBATCH = "sbatch --parsable --job-name {rule} --cpus-per-task {threads} --mem {resources.mem_mb} -t {resources.runtime}"
 
 
-def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_checkpoint):
+def test_a_submit_command_is_enough_for_a_scheduler(local_run, before_last_checkpoint):
     result = before_last_checkpoint.snakemake(
         *(LAST_CHECKPOINT, "--executor", "cluster-generic", "--jobs", "2", "--latency-wait", "5"),
         *("--cluster-generic-submit-cmd", SBATCH, "--cluster-generic-cancel-cmd", "scancel"),
@@ -20,7 +20,7 @@ def test_a_submit_command_is_all_an_engine_needs(local_run, before_last_checkpoi
 
 
 @pytest.mark.parametrize("engine", ["sge", "lsf", "pbs"])
-def test_the_profile_of_an_engine_that_is_not_at_hand_plans_the_same_jobs(without_results, engine):
+def test_the_profile_of_another_scheduler_plans_the_same_jobs(without_results, engine):
     plan = without_results.snakemake("--dry-run", "--profile", f"profiles/{engine}")
     assert "rule train:" in plan.stdout
     assert "mem_mb=1100" in plan.stdout

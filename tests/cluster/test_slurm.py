@@ -1,4 +1,4 @@
-"""The same graph through Slurm: same bytes, and nothing lost when jobs, nodes or the user give up."""
+"""Runs through Slurm: same bytes as a local run, and nothing is lost when a job, a node or the run is stopped."""
 
 import os
 import re
@@ -9,15 +9,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.runs import LAST_CHECKPOINT, SlurmRun, records, submitted, wait_until
+from tests.support.slurm import LAST_CHECKPOINT, SlurmRun, records, submitted
+from tests.support.waiting import wait_until
 
 SLURM = Path(__file__).with_name("slurm.sh")
 
 
-def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_results, slurm_run):
+def test_results_equal_those_of_a_local_run(local_run, without_results, slurm_run):
     run = slurm_run(without_results)
     output = run.finish()
-    # all that is made, under the same keys; the times in histories are another run's
+    # all results under the same keys, except histories, which contain times
     compared = [
         path.relative_to(local_run.path)
         for path in sorted((local_run.path / "results").rglob("*"))
@@ -27,7 +28,7 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     assert len(compared) == 44
     for path in compared:
         assert run.workspace.read(path) == local_run.read(path), path
-    # every job whose work grows with the rows went to Slurm, as its own record shows
+    # every job whose work grows with the rows was submitted to Slurm, as Slurm's record shows
     jobs, rules = records(run.workspace.path), submitted(output)
     assert jobs.keys() == rules.keys()
     assert Counter(rules.values()) == Counter(
@@ -35,8 +36,8 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     )
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert {job.partition for job in jobs.values()} == {"main"}
-    # with the cores, memory and minutes that the rule states
-    asked = {
+    # with the cores, memory and minutes of the rule
+    requested = {
         int(number): (rule, int(threads or 1), int(memory), int(minutes))
         for rule, number, threads, memory, minutes in re.findall(
             r"rule (\w+):\n(?:    .*\n)*?    jobid: (\d+)\n(?:    .*\n)*?(?:    threads: (\d+)\n)?"
@@ -46,7 +47,7 @@ def test_a_run_through_slurm_gives_the_bytes_of_a_local_run(local_run, without_r
     }
     for own, number in re.findall(r"Job (\d+) has been submitted with SLURM jobid (\d+)", output):
         job = jobs[int(number)]
-        assert asked[int(own)] == (rules[job.job], job.cores, job.memory, job.minutes)
+        assert requested[int(own)] == (rules[job.job], job.cores, job.memory, job.minutes)
     normalizing = next(job for job in jobs.values() if rules[job.job] == "normalize")
     assert (normalizing.cores, normalizing.memory, normalizing.minutes) == (2, 1100, 6)
 
@@ -59,7 +60,7 @@ def test_a_cancelled_job_is_submitted_again_with_more(local_run, before_last_che
     subprocess.run(["scancel", str(number)], check=True)
     output = run.finish()
     assert run.workspace.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
-    # the checkpoint before was not made again
+    # the earlier checkpoint was not trained again
     assert list(submitted(output).values()) == ["train", "train"]
     first, second = (records(run.workspace.path)[job] for job in submitted(output))
     assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
@@ -76,7 +77,7 @@ def test_a_job_over_its_wall_time_resumes_from_the_last_checkpoint(local_run, be
     assert (second.state, second.minutes) == ("COMPLETED", 2)
 
 
-def test_a_job_survives_the_death_of_its_node(local_run, before_last_checkpoint, slurm_run):
+def test_a_job_whose_node_fails_is_run_again(local_run, before_last_checkpoint, slurm_run):
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, partition="frail")
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
@@ -93,15 +94,15 @@ def test_a_job_survives_the_death_of_its_node(local_run, before_last_checkpoint,
     assert (first.state, second.state) == ("NODE_FAIL", "COMPLETED")
 
 
-def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_run, before_last_checkpoint, slurm_run):
+def test_options_or_code_changed_before_a_job_starts_are_refused(local_run, before_last_checkpoint, slurm_run):
     workspace, hold = before_last_checkpoint, ("--set-resources", "train:slurm_extra='--hold'")
     config, code = workspace.path / "config" / "config.yaml", workspace.path / "workflow" / "scripts" / "train.py"
     for file, before, after in ((config, "rotate: 20", "rotate: 10"), (code, "def train(", "def train(*, ")):
-        right = file.read_text()
-        wrong = right.replace(before, after)
-        assert wrong != right
+        original = file.read_text()
+        changed = original.replace(before, after)
+        assert changed != original
         run = slurm_run(workspace, LAST_CHECKPOINT, "--retries", "0", "--quiet", "rules", "host", *hold)
-        release(run, lambda file=file, wrong=wrong: file.write_text(wrong))
+        release(run, lambda file=file, changed=changed: file.write_text(changed))
         assert run.process.wait(timeout=900) != 0
         assert re.search(
             r"\n\ntrain mlp 0 800: the config, the code, a package or a table has changed since this result "
@@ -109,16 +110,16 @@ def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_r
             run.output.read_text(),
         )
         assert {path.stem for path in workspace.path.glob("results/store/train/mlp/fold-0/*/*.npz")} == {"epoch-0400"}
-        file.write_text(right)
+        file.write_text(original)
     slurm_run(workspace).finish()
     for name in (LAST_CHECKPOINT, "results/submission.csv", "results/comparison.csv"):
         assert workspace.read(name) == local_run.read(name), name
 
 
-def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, before_last_checkpoint, slurm_run):
+def test_only_normalize_reads_a_table_and_refuses_a_changed_one(local_run, before_last_checkpoint, slurm_run):
     workspace, hold = before_last_checkpoint, "slurm_extra='--hold'"
     train, test = (workspace.path / "data" / f"{split}.csv" for split in ("train", "test"))
-    # a job that trains is planned anew without the tables
+    # a training job is planned again on its node, without the tables
     run = slurm_run(workspace, LAST_CHECKPOINT, "--set-resources", f"train:{hold}")
     release(run, lambda: train.rename(train.with_suffix(".away")))
     run.finish()
@@ -126,16 +127,16 @@ def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, b
     train.with_suffix(".away").rename(train)
     # another table of the same size
     shutil.rmtree(workspace.path / "results" / "store" / "normalize" / "test")
-    right = test.read_bytes()
+    original = test.read_bytes()
     run = slurm_run(workspace, "--retries", "0", "--until", "normalize", "--set-resources", f"normalize:{hold}")
-    release(run, lambda: test.write_bytes(right[:-2] + b"1\n"))
+    release(run, lambda: test.write_bytes(original[:-2] + b"1\n"))
     assert run.process.wait(timeout=900) != 0
     assert (
         "\nnormalize: data/test.csv: the table has changed since the run was planned; run the same command again\n"
         in run.output.read_text()
     )
     assert list(workspace.path.glob("results/store/normalize/test/*/*")) == []
-    test.write_bytes(right)
+    test.write_bytes(original)
     slurm_run(workspace, "--until", "normalize").finish()
     name = "results/store/normalize/test/*/test.parquet"
     made, expected = (next(place.path.glob(name)) for place in (workspace, local_run))
@@ -143,7 +144,7 @@ def test_a_table_is_read_by_its_own_job_alone_which_refuses_another(local_run, b
     assert made.read_bytes() == expected.read_bytes()
 
 
-def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, slurm_run):
+def test_the_reason_of_a_failed_job_is_printed(without_results, slurm_run):
     table = without_results.path / "data" / "test.csv"
     rows = table.read_text().splitlines()
     rows[3] = "x" + rows[3][rows[3].index(",") :]
@@ -158,7 +159,7 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     assert "fix this and run the same command again" in said
 
 
-def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_results, slurm_run):
+def test_the_reason_of_a_rejected_job_is_printed(without_results, slurm_run):
     target = "results/data/test/test.parquet"
     run = slurm_run(without_results, target, "--retries", "0", "--quiet", "rules", "host", partition="nope")
     assert run.process.wait(timeout=900) != 0
@@ -168,14 +169,14 @@ def test_a_job_that_slurm_does_not_take_tells_why_on_the_terminal(without_result
     assert "never awaited" not in said
 
 
-def test_a_killed_job_is_told_by_its_log(before_last_checkpoint, slurm_run):
+def test_a_killed_job_is_reported_with_its_log(before_last_checkpoint, slurm_run):
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0")
     os.kill(run.training_pid(), signal.SIGKILL)
     assert run.process.wait(timeout=900) != 0
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: the job ended without a message", run.output.read_text())
 
 
-def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpoint, slurm_run):
+def test_too_little_time_and_memory_are_reported(before_last_checkpoint, slurm_run):
     few = "train:runtime=1", "train:mem_mb=100"
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0", "--set-resources", *few)
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
@@ -186,7 +187,7 @@ def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpo
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 
 
-def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_last_checkpoint, slurm_run):
+def test_an_interrupt_cancels_queued_and_running_jobs(local_run, before_last_checkpoint, slurm_run):
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--set-resources", "train:slurm_extra='--hold'")
     wait_until(lambda: submitted(run.output.read_text()))
     (number,) = submitted(run.output.read_text())
@@ -195,7 +196,7 @@ def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_las
     run.process.send_signal(signal.SIGINT)
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
-    # so does one while it trains
+    # also while the job trains
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT)
     os.kill(run.training_pid(), signal.SIGSTOP)
     (number,) = submitted(run.output.read_text())
@@ -204,13 +205,13 @@ def test_an_interrupt_cancels_what_is_queued_and_what_runs(local_run, before_las
     wait_until(lambda: subprocess.check_output(state, text=True).strip() == "CANCELLED")
     assert run.process.wait(timeout=120) != 0
     assert "stopped: run the same command again" in run.output.read_text()
-    # and the same command goes on
+    # the same command resumes
     slurm_run(before_last_checkpoint, LAST_CHECKPOINT).finish()
     assert before_last_checkpoint.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
 
 
 def release(run: SlurmRun, meanwhile: Callable[[], object]) -> None:
-    """Let the one held job of a run start after something else has happened."""
+    """Start the held job of a run after something has changed."""
     wait_until(lambda: submitted(run.output.read_text()))
     (number,) = submitted(run.output.read_text())
     meanwhile()
@@ -218,7 +219,7 @@ def release(run: SlurmRun, meanwhile: Callable[[], object]) -> None:
 
 
 def step_processes(number: int) -> list[int]:
-    """Return the processes of a job: those that watch its steps, and all that they started."""
+    """Return the processes of a job: those that watch its steps, and their descendants."""
     children: dict[int, list[int]] = {}
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -228,7 +229,7 @@ def step_processes(number: int) -> list[int]:
             if f"slurmstepd: [{number}." in (entry / "cmdline").read_bytes().decode():
                 found.append(int(entry.name))
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
     for pid in found:
         found += children.get(pid, [])
     return found

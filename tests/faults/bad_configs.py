@@ -1,16 +1,13 @@
 """The messages for the bad configs of bad_configs.yaml.
 
-`python tests/faults/bad_configs.py` writes them to bad_configs.md. A test compares them with the current ones.
+`PYTHONPATH=workflow/scripts .venv/bin/python -m tests.faults.bad_configs` writes the messages to bad_configs.md.
+A test compares them with the current ones.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
-
 from mnist_numpy.planning.config import read_settings
 from snakemake.exceptions import WorkflowError
 

@@ -1,14 +1,13 @@
 """Bad tables, most of them made from a good one, and their messages.
 
-`python tests/faults/bad_tables.py` writes the messages to bad_tables.md. A test compares them with the current ones.
+`PYTHONPATH=workflow/scripts .venv/bin/python -m tests.faults.bad_tables` writes the messages to bad_tables.md.
+A test compares them with the current ones.
 """
 
 import bz2
 import gzip
-import io
 import lzma
 import os
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
-
 from mnist_numpy.files.errors import InputError
 from normalize import normalize
 
+from tests.support.tables import SMALL_LAYOUT, zipped, zstd
+
 LISTED = Path(__file__).with_name("bad_tables.md")
-OPTIONS = {"shape": [2, 2], "labels": list(range(10))}
+OPTIONS = {key: SMALL_LAYOUT[key] for key in ("shape", "labels")}
 HEADER = ["label", "pixel0", "pixel1", "pixel2", "pixel3"]
 GOOD = [HEADER, *([str(i % 10), str(i), "0", "255", "7"] for i in range(20))]
 
@@ -57,18 +54,6 @@ def header(*names: str) -> bytes:
 def wider(name: str) -> bytes:
     """Return the good table with an additional column."""
     return text([[*row, name if number == 0 else str(number % 5)] for number, row in enumerate(GOOD)])
-
-
-def zipped(**members: bytes) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in members.items():
-            file.writestr(name, content)
-    return archive.getvalue()
-
-
-def zstd(content: bytes) -> bytes:
-    return pa.compress(content, "zstd", asbytes=True)
 
 
 def flipped(content: bytes, place: int) -> bytes:

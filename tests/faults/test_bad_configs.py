@@ -1,9 +1,8 @@
-"""Bad configs are refused with the keys that are wrong, as bad_configs.md lists; random ones run or are refused."""
+"""Bad configs are refused with the messages of bad_configs.md; random configs run, or are refused with a key."""
 
 import copy
 import re
 
-import bad_configs
 import pytest
 import yaml
 from hypothesis import Phase, given
@@ -12,14 +11,16 @@ from hypothesis import strategies as st
 from mnist_numpy.planning import config as planning
 from snakemake.exceptions import WorkflowError
 
+from tests.faults import bad_configs
+
 SCHEMA = yaml.safe_load(planning.SCHEMA.read_text(encoding="utf-8"))
 SOME = limits(max_examples=60, deadline=None, database=None)
 
 
 @pytest.mark.parametrize("text", bad_configs.CONFIGS)
-def test_a_bad_config_is_refused_with_the_message_that_is_listed(text):
+def test_a_bad_config_is_refused_with_the_listed_message(text):
     listed = bad_configs.LISTED.read_text(encoding="utf-8").splitlines()
-    assert bad_configs.row(text) in listed, "run `python tests/faults/bad_configs.py` and read what changed"
+    assert bad_configs.row(text) in listed, "run the command in bad_configs.py and review the changes"
 
 
 @pytest.mark.parametrize(
@@ -36,14 +37,14 @@ def test_a_bad_config_is_refused_with_the_message_that_is_listed(text):
         "data: {pixels: '', label: größe}",
     ],
 )
-def test_an_odd_but_good_config_is_taken(text, tmp_path):
+def test_an_unusual_but_valid_config_is_accepted(text, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(text, encoding="utf-8")
     assert planning.read_settings(yaml.safe_load(text), [str(file)])["models"]
 
 
 def values(schema):
-    """Return a strategy of values that a subschema allows."""
+    """Return a strategy for the values that a subschema allows."""
     schema = planning.resolve_reference(schema, SCHEMA)
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     return st.one_of([MAKERS[kind](schema) for kind in kinds])
@@ -105,7 +106,7 @@ MAKERS = {
 
 @st.composite
 def configs(draw):
-    """Return a config within the schema."""
+    """Return a strategy for configs that the schema allows."""
     config = {
         key: draw(values(sub)) for key, sub in SCHEMA["properties"].items() if key != "models" and draw(st.booleans())
     }
@@ -117,7 +118,7 @@ def configs(draw):
 
 
 def refusal(config):
-    """Return what a config is refused with, or None; any other end is a failure."""
+    """Return the message for a config, or None if it is valid; any other exception is a failure."""
     before = copy.deepcopy(config)
     try:
         filled = planning.read_settings(config, [])
@@ -125,19 +126,19 @@ def refusal(config):
         return str(error)
     finally:
         assert config == before or config != config  # NaN differs from itself
-    assert planning.read_settings(filled, []) == filled, "what was filled in is not itself a config"
+    assert planning.read_settings(filled, []) == filled, "the config with its defaults is not valid"
     return None
 
 
 def keys(value):
-    """Return every key of a config, and every place in a list, at any depth."""
+    """Return every key and every list index of a config, at any depth."""
     named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return {key for name, item in named for key in [str(name), *keys(item)]}
 
 
 @SOME
 @given(configs())
-def test_a_config_within_the_schema_is_taken_or_refused_with_a_key_of_it(config):
+def test_a_config_within_the_schema_is_valid_or_refused_with_its_key(config):
     said = refusal(config)
     assert said is None or any(f"{key}: " in said for key in keys(config) | {"from"})
 
@@ -155,7 +156,7 @@ JUNK = (
 
 @st.composite
 def spoilt_configs(draw):
-    """Return a config with some value, at any depth, replaced by junk, and that value's key."""
+    """Return a strategy for configs with one value, at any depth, replaced by junk, and that value's key."""
     config = draw(configs())
     place = config
     while True:
@@ -169,20 +170,20 @@ def spoilt_configs(draw):
 
 @SOME
 @given(spoilt_configs())
-def test_a_config_with_junk_somewhere_is_taken_or_refused_with_its_key(spoilt):
+def test_a_config_with_junk_is_valid_or_refused_with_its_key(spoilt):
     config, key = spoilt
     said = refusal(config)
     assert said is None or key in said or "models" in said or "from" in said
 
 
-def test_random_configs_within_the_schema_run_dry_or_are_refused_with_a_key(make_workspace):
+def test_random_configs_are_planned_or_refused_with_a_key(make_workspace):
     workspace = make_workspace()
 
     @limits(SOME, max_examples=3, derandomize=True, phases=[Phase.generate])
     @given(configs())
     def dry_run(config):
         config["data"] = {"train": "data/train.csv", "test": ["data/test.csv"]}
-        config["folds"] = {"count": 2}  # hundreds of members would take long to plan
+        config["folds"] = {"count": 2}  # planning hundreds of members would take long
         workspace.configure(config)
         run = workspace.plan(check=False)
         if refusal(config) is None:

@@ -1,4 +1,4 @@
-"""Spoilt results: found when read, named, and remade by what the message says."""
+"""Damaged results are noticed when they are read, named in the message, and rebuilt as the message says."""
 
 import pickle
 import re
@@ -19,7 +19,8 @@ from mnist_numpy.files.folds import read_folds
 from mnist_numpy.files.json_file import read_json
 from mnist_numpy.files.predictions import read_predictions
 from mnist_numpy.files.validation import read_validation
-from runs import results, stored, untrue
+
+from tests.support.runs import damaged_files, path_in_store, read_results
 
 READERS = {
     "data/train/train.parquet": lambda path: (dataset.read_shards([path]), list(dataset.iterate_images(path))),
@@ -35,33 +36,33 @@ READERS = {
 BINARY = [name for name in READERS if not name.endswith(("csv", "json"))]
 
 
-def plain(value):
-    """Return what was read in a form that can be compared."""
+def to_comparable(value):
+    """Return what was read in a form that can be compared with `==`."""
     if isinstance(value, np.ndarray):
         return value.dtype, value.shape, value.tobytes()
     if isinstance(value, State):
-        return plain([value.epoch, value.step, value.vectors, value.generator.bit_generator.state, value.about])
+        return to_comparable([value.epoch, value.step, value.vectors, value.generator.bit_generator.state, value.about])
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {key: to_comparable(item) for key, item in value.items()}
+    return [to_comparable(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 @pytest.mark.parametrize("name", BINARY)
-def test_no_flipped_bit_alters_what_is_read(name, undisturbed, tmp_path):
+def test_a_flipped_bit_never_changes_what_is_read(name, undisturbed, tmp_path):
     good = (undisturbed.path / "results" / name).read_bytes()
     read, path = READERS[name], tmp_path / Path(name).name
     path.write_bytes(good)
-    expected = plain(read(path))
+    expected = to_comparable(read(path))
     generator = np.random.default_rng(0)
-    # the format's own marks and names lie at both ends; any place within for the rest
+    # the marks and names of the format are at both ends; the other places are random
     places = [*range(60), *range(len(good) - 150, len(good)), *generator.integers(0, len(good), 150)]
     refused = 0
     for place in places:
-        spoilt = bytearray(good)
-        spoilt[place] ^= 1 << int(generator.integers(8))
-        path.write_bytes(spoilt)
+        damaged = bytearray(good)
+        damaged[place] ^= 1 << int(generator.integers(8))
+        path.write_bytes(damaged)
         try:
-            assert plain(read(path)) == expected, f"byte {place}"
+            assert to_comparable(read(path)) == expected, f"byte {place}"
         except InputError as error:
             refused += 1
             assert re.search("delete it and run again to remake it", str(error))  # noqa: PT017
@@ -69,7 +70,7 @@ def test_no_flipped_bit_alters_what_is_read(name, undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_cut_short_or_of_another_kind_is_refused_by_name(name, undisturbed, tmp_path):
+def test_a_truncated_or_wrong_file_is_refused_by_name(name, undisturbed, tmp_path):
     good = (undisturbed.path / "results" / name).read_bytes()
     path = tmp_path / Path(name).name
     others = [
@@ -96,7 +97,7 @@ class Exploit:
 
 
 @pytest.mark.parametrize("read", [checkpoints.read_state, checkpoints.read_weights])
-def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch):
+def test_a_pickle_in_an_npz_is_refused_and_not_run(read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.npz"
     np.savez(path, weight_0=np.array([Exploit()], dtype=object), about=np.array(Exploit(), dtype=object))
@@ -122,15 +123,15 @@ def test_other_programs_read_our_parquet_files(undisturbed):
     assert isinstance(table.schema.field("image").type, pa.FixedShapeTensorType)
 
 
-CAUGHT = {  # make soak does this for an input of every rule
+INPUTS = {  # each with a result that depends on it; make soak does this for every rule
     "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
     "models/mlp/fold-1/weights.npz": "results/models/mlp/validation.parquet",
 }
 
 
-def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilable):
-    for name, target in CAUGHT.items():
-        name, target = stored(spoilable, f"results/{name}"), stored(spoilable, target)
+def test_the_run_names_a_damaged_file_and_how_to_rebuild_it(spoilable):
+    for name, target in INPUTS.items():
+        name, target = path_in_store(spoilable, f"results/{name}"), path_in_store(spoilable, target)
         path = spoilable.path / name
         good = path.read_bytes()
         path.write_bytes(good[: len(good) // 2] if name.endswith(("parquet", "npz")) else good[:5])
@@ -142,15 +143,15 @@ def test_the_run_names_what_is_spoilt_and_doing_what_it_says_remakes_it(spoilabl
         assert "Traceback" not in failed.stdout
         path.unlink()
         spoilable.snakemake(target, "--forcerun", target)
-        remade = path.read_bytes()
-        assert remade == good or name.endswith("csv")
+        rebuilt = path.read_bytes()
+        assert rebuilt == good or name.endswith("csv")
         assert spoilable.read(target) == target_before
     spoilable.snakemake()
-    assert not untrue(spoilable)
+    assert not damaged_files(spoilable)
 
 
-def test_a_result_that_is_not_what_its_name_says_is_not_published(spoilable):
-    submission = spoilable.path / stored(spoilable, "results/submission.csv")
+def test_a_result_that_differs_from_its_record_is_not_published(spoilable):
+    submission = spoilable.path / path_in_store(spoilable, "results/submission.csv")
     good = submission.read_bytes()
     (spoilable.path / "results/comparison.csv").unlink()
     submission.write_bytes(good[:100])
@@ -168,26 +169,26 @@ def test_a_result_that_is_not_what_its_name_says_is_not_published(spoilable):
     shutil.rmtree(submission.parent)
     spoilable.snakemake()
     assert spoilable.read("results/submission.csv") == good
-    assert not untrue(spoilable)
+    assert not damaged_files(spoilable)
 
 
-def test_a_state_of_other_options_is_refused_where_it_is_gone_on_from(spoilable):
-    before = results(spoilable)
-    spoilt = stored(spoilable, "results/models/mlp/fold-0/epoch-0002.npz")
-    begun = checkpoints.read_state(spoilable.path / spoilt)
-    begun.about["options"]["learning_rate"] = 0.5
-    checkpoints.write_state(spoilable.path / spoilt, begun)
+def test_training_does_not_resume_from_a_state_of_other_options(spoilable):
+    before = read_results(spoilable)
+    damaged = path_in_store(spoilable, "results/models/mlp/fold-0/epoch-0002.npz")
+    state = checkpoints.read_state(spoilable.path / damaged)
+    state.about["options"]["learning_rate"] = 0.5
+    checkpoints.write_state(spoilable.path / damaged, state)
     for name in (
         "results/models/mlp/fold-0/epoch-0004.npz",
-        stored(spoilable, "results/models/mlp/fold-0/epoch-0004.npz"),
+        path_in_store(spoilable, "results/models/mlp/fold-0/epoch-0004.npz"),
     ):
         (spoilable.path / name).unlink()
     failed = spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz", check=False)
     assert failed.returncode != 0
-    assert f"{spoilt}: trained with other options; delete it and run again to remake it" in failed.stdout
-    (spoilable.path / spoilt).unlink()
+    assert f"{damaged}: trained with other options; delete it and run again to remake it" in failed.stdout
+    (spoilable.path / damaged).unlink()
     shutil.rmtree(spoilable.path / "results/models/mlp/fold-1")
-    # a state that nothing needs is made again only where it is asked for
+    # a state that no result needs is trained again only if it is requested
     spoilable.snakemake("results/models/mlp/fold-0/epoch-0004.npz")
     spoilable.snakemake()
-    assert results(spoilable) == before
+    assert read_results(spoilable) == before

@@ -1,26 +1,28 @@
-"""Bad tables are refused in one sentence each, as bad_tables.md lists; odd but good ones are read."""
+"""Bad tables are refused with the messages of bad_tables.md; unusual but valid tables are read."""
 
 import bz2
 import gzip
 import lzma
 
-import bad_tables
 import numpy as np
 import pytest
 from mnist_numpy.files import dataset
 from normalize import normalize
 
+from tests.faults import bad_tables
+from tests.support.tables import zipped, zstd
+
 GOOD = bad_tables.text(bad_tables.GOOD)
 
 
 @pytest.mark.parametrize("case", bad_tables.CASES, ids=lambda case: case.what)
-def test_a_bad_table_is_refused_with_the_message_that_is_listed(case, tmp_path):
+def test_a_bad_table_is_refused_with_the_listed_message(case, tmp_path):
     said = bad_tables.message(case, tmp_path).replace("|", "\\|").replace("\n", "<br>")
     listed = bad_tables.LISTED.read_text(encoding="utf-8").splitlines()
-    assert f"| {case.what} | {said} |" in listed, "run `python tests/faults/bad_tables.py` and read what changed"
+    assert f"| {case.what} | {said} |" in listed, "run the command in bad_tables.py and review the changes"
 
 
-def test_no_message_is_long_or_holds_what_a_terminal_would_obey():
+def test_no_message_is_long_or_contains_control_characters():
     for line in bad_tables.LISTED.read_text(encoding="utf-8").splitlines()[4:]:
         assert line.isprintable()
         assert len(line) < 700, line
@@ -70,20 +72,20 @@ def padded(row):
         "an index, and empty columns": bad_tables.text(
             [["" if number == 0 else str(number), *row, "", ""] for number, row in enumerate(bad_tables.GOOD)]
         ),
-        "a zip from a Mac": bad_tables.zipped(**{"train.csv": GOOD, "__MACOSX/._train.csv": b"x", ".DS_Store": b"y"}),
+        "a zip from a Mac": zipped(**{"train.csv": GOOD, "__MACOSX/._train.csv": b"x", ".DS_Store": b"y"}),
         "gz": gzip.compress(GOOD),
         "gz in two parts": gzip.compress(GOOD[:90]) + gzip.compress(GOOD[90:]),
         "bz2": bz2.compress(GOOD),
         "xz": lzma.compress(GOOD),
-        "zst": bad_tables.zstd(GOOD),
-        "zst in two parts": bad_tables.zstd(GOOD[:90]) + bad_tables.zstd(GOOD[90:]),
-        "zip": bad_tables.zipped(**{"somewhere/train.csv": GOOD}),
+        "zst": zstd(GOOD),
+        "zst in two parts": zstd(GOOD[:90]) + zstd(GOOD[90:]),
+        "zip": zipped(**{"somewhere/train.csv": GOOD}),
     }.items(),
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_odd_but_good_table_reads_like_the_plain_one(name, content, tmp_path):
+def test_an_unusual_table_reads_like_the_plain_one(name, content, tmp_path):
     (tmp_path / "plain.csv").write_bytes(GOOD)
-    (tmp_path / "odd.csv.gz.zip").write_bytes(content)  # a name that lies about the content
+    (tmp_path / "odd.csv.gz.zip").write_bytes(content)  # a name that does not match the content
     plain, odd = read(tmp_path / "plain.csv"), read(tmp_path / "odd.csv.gz.zip")
     assert np.array_equal(odd.images, plain.images)
     assert np.array_equal(odd.label, plain.label)

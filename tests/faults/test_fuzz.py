@@ -1,7 +1,7 @@
-"""Any bytes at all: the CSV reader gives what a slow reference reader gives, or refuses the table.
+"""Random tables: the CSV reader returns what a slow reference reader returns, or refuses the table.
 
-`FUZZ_SECONDS=300` (as `make soak` sets it) searches for so long and elsewhere each time; else a few hundred tables
-are tried, always the same ones, so that `make test` does not fail now and then.
+`make soak` sets `FUZZ_SECONDS=300`: the search takes that long and differs each time. Otherwise a few hundred tables
+are tried, always the same ones, so that the result of `make test` does not vary.
 """
 
 import bz2
@@ -10,10 +10,8 @@ import lzma
 import os
 import time
 
-import bad_tables
 import numpy as np
 import pytest
-import reference_reader
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mnist_numpy.files import ingest
@@ -21,16 +19,12 @@ from mnist_numpy.files.compression import FORMATS
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.layout import detect_layout
 
+from tests.faults import bad_tables
+from tests.support import reference_reader
+from tests.support.tables import SMALL_LAYOUT, zipped
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0")) / 7  # there are seven searches
-BLOCK = 512  # small, so that rows lie across the ends of blocks
-KEYS = {
-    "shape": [2, 2],
-    "labels": list(range(10)),
-    "label": "label",
-    "pixels": "pixel",
-    "header": True,
-    "separator": ",",
-}
+BLOCK = 512  # small, so that rows cross the ends of blocks
 GOOD = bad_tables.text(bad_tables.GOOD)
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 LONG = settings(QUICK, max_examples=10**9, phases=[Phase.generate], derandomize=False)
@@ -45,7 +39,7 @@ names = st.sampled_from([*bad_tables.HEADER, "label", "pixel4", "pixel01", "note
 
 @st.composite
 def tables(draw):
-    """Return bytes that look like a table more or less."""
+    """Return a strategy for bytes that are, or almost are, a table."""
     header = draw(st.permutations(bad_tables.HEADER))
     header = [*header, "note"] if draw(st.booleans()) else header
     good_row = st.lists(st.integers(0, 9).map(str), min_size=len(header), max_size=len(header))
@@ -62,7 +56,7 @@ def tables(draw):
 
 @st.composite
 def damaged(draw, content=GOOD):
-    """Return a good file after a few accidents."""
+    """Return a strategy for a good file with a few changed bytes."""
     data = bytearray(content)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, max(0, len(data) - 1)))
@@ -72,9 +66,9 @@ def damaged(draw, content=GOOD):
 
 
 def outcome(path):
-    """Return labels and images, or None where the table is refused; any other end is a failure."""
+    """Return labels and images, or None if the table is refused; any other exception is a failure."""
     try:
-        layout = detect_layout(path, KEYS, True)[0]._replace(decimals=False)
+        layout = detect_layout(path, SMALL_LAYOUT, True)[0]._replace(decimals=False)
         batches = list(ingest.read_batches(path, layout))
     except InputError as refusal:
         said = str(refusal)
@@ -93,7 +87,7 @@ def reference(content):
 
 
 def search(strategy, check):
-    """Try tables for as long as is asked."""
+    """Check tables for the required time or number."""
     end = time.monotonic() + SECONDS
 
     @(LONG if SECONDS else QUICK)
@@ -128,13 +122,13 @@ def test_the_reader_and_the_slow_reference_agree(strategy, tmp_path, monkeypatch
 
 wrappings = pytest.mark.parametrize(
     "wrap",
-    [gzip.compress, bz2.compress, lzma.compress, lambda content: bad_tables.zipped(**{"train.csv": content})],
+    [gzip.compress, bz2.compress, lzma.compress, lambda content: zipped(**{"train.csv": content})],
     ids=["gz", "bz2", "xz", "zip"],
 )
 
 
 @wrappings
-def test_each_byte_of_an_archive_may_be_wrong(wrap, tmp_path):
+def test_one_wrong_byte_in_an_archive_is_noticed(wrap, tmp_path):
     path = tmp_path / "table.csv"
     content = wrap(GOOD)
     good = reference(GOOD)
@@ -146,7 +140,7 @@ def test_each_byte_of_an_archive_may_be_wrong(wrap, tmp_path):
 
 
 @wrappings
-def test_a_damaged_archive_gives_the_whole_table_or_is_refused(wrap, tmp_path):
+def test_a_damaged_archive_is_read_completely_or_refused(wrap, tmp_path):
     path = tmp_path / "table.csv"
 
     def check(content):

@@ -1,15 +1,15 @@
-"""A home folder that cannot be written, as service accounts and containers have it."""
+"""A home folder without write permission, as service accounts and containers have it."""
 
 import os
 import subprocess
 
-from conftest import SMALL_CONFIG
+from tests.support.workspace import SMALL_CONFIG
 
 
-def test_make_run_and_make_why_work_where_the_home_folder_cannot_be_written(tmp_path, furnish):
+def test_make_works_without_a_writable_home_folder(tmp_path, furnish):
     workspace = furnish("homeless", SMALL_CONFIG)
     home = tmp_path / "home"
-    home.touch()  # no folder: root, too, cannot write into it
+    home.touch()  # a file, so that root cannot write into it either
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL"))}
     for goal in (["run", "CORES=2", "ARGS=results/figures/samples.svg"], ["why"]):
         result = subprocess.run(

@@ -1,4 +1,4 @@
-"""Names and files made to do harm: nothing leaves results/, memory or disk is not filled, the page runs nothing."""
+"""Malicious names and files: they write only to results/, do not fill memory or disk, and run no code."""
 
 import resource
 import subprocess
@@ -6,8 +6,9 @@ import sys
 import zipfile
 
 import pytest
-from conftest import SMALL_CONFIG
-from runs import result_files
+
+from tests.support.runs import result_files
+from tests.support.workspace import SMALL_CONFIG
 
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n1,2,3,4,5\n"
 BOMBS = {
@@ -33,7 +34,7 @@ except InputError as error:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_zip_bomb_is_refused_at_its_first_bad_row_or_finished_in_little_memory(name, tmp_path, pytestconfig):
+def test_a_zip_bomb_needs_little_memory(name, tmp_path, pytestconfig):
     piece, count, sentence = BOMBS[name]
     with (
         zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -43,7 +44,7 @@ def test_a_zip_bomb_is_refused_at_its_first_bad_row_or_finished_in_little_memory
         for _ in range(count if count < 1000 else 300):
             plain.write(piece)
 
-    def limit():  # of memory addressed and of each file written; what the bomb holds is 200 MB and more
+    def limit():  # the address space and the size of each file; the bomb unpacks to at least 200 MB
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
         resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
 
@@ -61,7 +62,7 @@ def test_a_zip_bomb_is_refused_at_its_first_bad_row_or_finished_in_little_memory
     assert (tmp_path / "shard.parquet").exists() == (not sentence)
 
 
-def test_a_name_like_a_script_is_shown_as_text(spoilable):
+def test_a_name_with_code_is_shown_as_text(spoilable):
     workspace = spoilable
     name = "&quot; 'x' -- b"
     (workspace.path / "data" / "test.csv").rename(workspace.path / "data" / f"{name}.csv")
@@ -80,7 +81,7 @@ def test_a_name_like_a_script_is_shown_as_text(spoilable):
 
 
 @pytest.mark.parametrize("name", ["{x}.csv", ".csv", "a{b.csv", "x\ny.csv", "<script>.csv"])
-def test_a_file_whose_name_cannot_name_a_result_is_refused(name, make_workspace):
+def test_a_file_name_that_cannot_be_a_result_name_is_refused(name, make_workspace):
     workspace = make_workspace()
     (workspace.path / "data" / name).write_bytes(workspace.read("data/train.csv"))
     workspace.configure({**SMALL_CONFIG, "data": {"train": f"data/{name}", "test": "data/test.csv"}})
@@ -102,7 +103,7 @@ def test_the_same_file_under_two_names_is_refused(make_workspace):
         assert "the same file" in run.stdout
 
 
-def test_a_refused_sample_submission_leaves_the_earlier_submission(spoilable):
+def test_a_refused_sample_submission_keeps_the_earlier_submission(spoilable):
     before = {path: path.read_bytes() for path in result_files(spoilable)}
     (spoilable.path / "data" / "sample.csv").write_text("ImageId,Label\n1,0\n", encoding="utf-8")
     spoilable.configure({**SMALL_CONFIG, "data": {**SMALL_CONFIG["data"], "sample_submission": "data/sample.csv"}})
@@ -112,13 +113,13 @@ def test_a_refused_sample_submission_leaves_the_earlier_submission(spoilable):
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
 
 
-def test_a_bad_table_ends_the_real_run_in_one_sentence_and_leaves_earlier_results(spoilable):
+def test_a_bad_table_ends_the_run_and_keeps_earlier_results(spoilable):
     before = {path: path.read_bytes() for path in result_files(spoilable)}
     table = spoilable.path / "data" / "test.csv"
     table.write_text(table.read_text() + "x" + 783 * ",0" + "\n", encoding="utf-8")
     run = spoilable.snakemake(check=False)
     assert run.returncode != 0
-    assert run.stdout.count("column pixel0: 'x' is not an integer from 0 to 255") == 2  # at once, and at the end
+    assert run.stdout.count("column pixel0: 'x' is not an integer from 0 to 255") == 2  # immediately, and at the end
     assert "fix this and run the same command again" in run.stdout
     assert "Traceback" not in run.stdout
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before

@@ -1,6 +1,6 @@
-"""A run that is killed at any moment, any number of times, ends with the bytes of an undisturbed one.
+"""A run that is killed at any moment, any number of times, ends with the bytes of an undisturbed run.
 
-`KILLS=30` (as `make soak` sets it) kills that often over one run; else a few times.
+`make soak` sets `KILLS=30`, the number of kills during one run; otherwise there are three.
 """
 
 import functools
@@ -11,8 +11,10 @@ import subprocess
 import time
 
 import pytest
-from conftest import BIN, SMALL_CONFIG
-from runs import result_files, results, scripts_of, start, untrue
+
+from tests.support.runs import damaged_files, read_results, result_files, running_rules, start
+from tests.support.waiting import WAIT, wait_until
+from tests.support.workspace import BIN, SMALL_CONFIG
 
 KILLS = int(os.environ.get("KILLS", "3"))
 MODEL = SMALL_CONFIG["models"]["mlp"]
@@ -24,18 +26,9 @@ MANY = {
 CONFIG = {**SMALL_CONFIG, "models": MANY} if KILLS > 9 else SMALL_CONFIG
 LONG_CONFIG = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "epochs": 40000, "checkpoint_every": 40000}}}
 LONG_TARGET = "results/models/mlp/fold-0/epoch-40000.npz"
-WAIT = 240  # seconds for anything to happen at all
 
 
-def wait_until(happened, out):
-    """Wait for something to happen; fail with what was said so far."""
-    end = time.monotonic() + WAIT
-    while not happened():
-        assert time.monotonic() < end, out.read_text(encoding="utf-8")
-        time.sleep(0.02)
-
-
-def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(tmp_path, furnish, undisturbed):
+def test_a_run_with_kills_ends_with_the_same_bytes(tmp_path, furnish, undisturbed):
     if KILLS > 9:
         undisturbed = furnish("undisturbed", CONFIG)
         undisturbed.snakemake()
@@ -45,22 +38,22 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     kills, interrupted = 0, set()
 
     def due(run, wanted):
-        """Tell whether the run has ended or, where it may be killed, has come further."""
+        """Return whether the run has ended or, if it may be killed, has made progress."""
         if run.poll() is not None:
             return True
-        further = kills < KILLS and len(result_files(disturbed)) >= wanted
-        # the soak also kills each stage once
-        return further or ((KILLS > 9 or kills < KILLS) and bool(scripts_of(run.pid) - interrupted))
+        progress = kills < KILLS and len(result_files(disturbed)) >= wanted
+        # make soak also kills each stage once
+        return progress or ((KILLS > 9 or kills < KILLS) and bool(running_rules(run.pid) - interrupted))
 
     while True:
         run = start(disturbed, out=out)
-        # at some result, or at a stage that was not killed yet; 0: while the graph is still being read
+        # after some result, or in a stage that was not killed yet; 0: while the graph is being read
         wanted = len(result_files(disturbed)) + chance.choice([0, 1, 2, 3])
         wait_until(functools.partial(due, run, wanted), out)
         time.sleep(chance.uniform(0, 0.6) if run.poll() is None else 0)
         if run.poll() is not None:
             break
-        interrupted |= scripts_of(run.pid)
+        interrupted |= running_rules(run.pid)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         kills += 1
@@ -68,39 +61,41 @@ def test_a_run_killed_again_and_again_ends_with_the_bytes_of_an_undisturbed_one(
     print(f"{kills} kills, in {sorted(interrupted)}")
     assert kills >= KILLS
     assert len(interrupted) >= min(KILLS // 2, 8), interrupted
-    assert results(disturbed) == results(undisturbed)
-    assert not untrue(disturbed)
+    assert read_results(disturbed) == read_results(undisturbed)
+    assert not damaged_files(disturbed)
     assert not list((disturbed.path / "results").rglob("*.part"))
     assert "Nothing to be done" in disturbed.plan().stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_run_that_is_stopped_says_how_to_go_on(number, tmp_path, furnish):
+def test_a_stopped_run_says_how_to_resume(number, tmp_path, furnish):
     workspace = furnish("stopped", LONG_CONFIG)
     out = tmp_path / "out.txt"
     run = start(workspace, f"ARGS={LONG_TARGET}", out=out)
     wait_until(lambda: "epoch     2/40000" in out.read_text(), out)
     os.killpg(run.pid, number)
-    wait_until(lambda: run.poll() is not None and not scripts_of(run.pid) and "WorkflowError" in out.read_text(), out)
+    wait_until(
+        lambda: run.poll() is not None and not running_rules(run.pid) and "WorkflowError" in out.read_text(), out
+    )
     said = out.read_text()
     assert run.returncode != 0
     assert "stopped: run the same command again; it resumes from the last checkpoint" in said
     assert "Traceback" not in said
 
 
-def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, furnish):
+def test_a_second_run_in_the_folder_is_refused(tmp_path, furnish):
     workspace = furnish("shared", LONG_CONFIG)
     first = start(workspace, f"ARGS={LONG_TARGET}", out=tmp_path / "first.txt")
-    wait_until(lambda: "train" in scripts_of(first.pid), tmp_path / "first.txt")
+    wait_until(lambda: "train" in running_rules(first.pid), tmp_path / "first.txt")
     second = start(workspace, out=tmp_path / "second.txt")
     assert second.wait(WAIT) != 0
     refusal = "another run, or a job of a run that was killed, is still running in this folder; wait until it ends"
     assert refusal in (tmp_path / "second.txt").read_text()
-    # snakemake alone dies; its job, left behind, keeps the folder
+    # only snakemake is killed; its job continues and keeps the lock of the folder
     alone = int(subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True).stdout.split()[0])
     os.kill(alone, signal.SIGKILL)
     first.wait(WAIT)
-    assert scripts_of(first.pid) == {"train"}
+    assert running_rules(first.pid) == {"train"}
     third = start(workspace, out=tmp_path / "third.txt")
     assert third.wait(WAIT) != 0
     assert refusal in (tmp_path / "third.txt").read_text()
@@ -114,8 +109,8 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, 
     assert last.wait(WAIT) == 0, (tmp_path / "last.txt").read_text()
 
 
-def test_a_lock_that_may_not_be_written_is_told_in_one_sentence(tmp_path, furnish):
-    """Run as root without the right to pass over modes, so that a file of another user is really closed to it."""
+def test_a_lock_file_without_write_permission_is_reported(tmp_path, furnish):
+    """Root runs without the capability to ignore file modes, so that it cannot write to the file of another user."""
     workspace = furnish("foreign", CONFIG)
     lock = workspace.path / ".lock"
     lock.touch()

@@ -1,7 +1,7 @@
-"""Power cuts at random moments: the run goes on each time, and ends with the bytes of an undisturbed one.
+"""Power cuts at random moments: the run resumes each time and ends with the bytes of an undisturbed run.
 
-The workflow lies on a small disk of its own, a loop device, whose file system is shut down without writing its
-log. `CUTS=20` (as `make soak` sets it) cuts that often; else never. These tests need root and loop devices.
+The workflow is on its own small disk, a loop device, whose file system is shut down without writing its log.
+`make soak` sets `CUTS=20`, the number of cuts; otherwise the tests are skipped. They need root and loop devices.
 """
 
 import fcntl
@@ -14,12 +14,15 @@ import subprocess
 import time
 
 import pytest
-from conftest import SMALL_CONFIG
-from failures import FOLLOWERS, WAIT, planned_rules, remove_results
-from runs import result_files, results, scripts, start, untrue
+
+from tests.support.failures import FOLLOWERS, remove_results
+from tests.support.jobs import planned_rules
+from tests.support.runs import damaged_files, read_results, result_files, running_scripts, start
+from tests.support.waiting import WAIT
+from tests.support.workspace import SMALL_CONFIG
 
 CUTS = int(os.environ.get("CUTS", "0"))
-pytestmark = pytest.mark.skipif(not CUTS, reason="make soak")
+pytestmark = pytest.mark.skipif(not CUTS, reason="only in make soak")
 SHUTDOWN = 0x8004587D  # FS_IOC_SHUTDOWN
 WITHOUT_LOG = 2
 MODEL = {"hidden": [8], "epochs": 3, "checkpoint_every": 1, "batch_size": 32}
@@ -37,12 +40,12 @@ class Disk:
         subprocess.run([f"mkfs.{kind}", "-q", str(image)], check=True)
 
     def mount(self) -> bool:
-        """Mount it; tells whether that is allowed here."""
+        """Mount the disk; return whether the mount succeeded."""
         command = ["mount", "-o", "loop", str(self.image), str(self.folder)]
         return subprocess.run(command, capture_output=True).returncode == 0
 
     def cut(self) -> None:
-        """Lose all that was not written yet."""
+        """Lose all data that are not on the disk yet."""
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, SHUTDOWN, struct.pack("I", WITHOUT_LOG))
@@ -50,7 +53,7 @@ class Disk:
             os.close(descriptor)
 
     def unmount(self) -> None:
-        """Unmount it as soon as no process is at work in it any more."""
+        """Unmount the disk as soon as no process uses it."""
         end = time.monotonic() + WAIT
         while subprocess.run(["umount", str(self.folder)], capture_output=True).returncode != 0:
             assert time.monotonic() < end, "the disk stays in use"
@@ -59,7 +62,7 @@ class Disk:
 
 def end_group(run) -> None:
     """Kill all processes of a run."""
-    while scripts(run.pid) or run.poll() is None:
+    while running_scripts(run.pid) or run.poll() is None:
         try:
             os.killpg(run.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -70,23 +73,23 @@ def end_group(run) -> None:
 
 @pytest.fixture(params=["ext4", "xfs"])
 def disk(request, tmp_path):
-    """A mounted disk."""
+    """A mounted disk on a loop device."""
     if os.geteuid() != 0 or not shutil.which(f"mkfs.{request.param}"):
         pytest.skip(f"power cuts need root and mkfs.{request.param} (on Debian: apt-get install e2fsprogs xfsprogs)")
     disk = Disk(tmp_path / "disk", tmp_path / "mounted", request.param)
     if not disk.mount():
-        pytest.skip("power cuts need loop devices, which there are none of here")
+        pytest.skip("power cuts need loop devices, and there are none")
     yield disk
     disk.unmount()
 
 
 @pytest.fixture(scope="session")
 def uncut(once, build_workspace):
-    """A finished run that nothing disturbed."""
+    """A finished run without power cuts."""
     return once("uncut", lambda folder: build_workspace(folder, CONFIG).snakemake() and None)
 
 
-def test_a_run_whose_power_is_cut_again_and_again_ends_as_if_it_had_not_been(disk, uncut, furnish, tmp_path):
+def test_a_run_with_power_cuts_ends_with_the_same_bytes(disk, uncut, furnish, tmp_path):
     workspace = furnish(f"{disk.folder.name}/cut", CONFIG)
     os.sync()
     chance = random.Random(0)
@@ -94,7 +97,7 @@ def test_a_run_whose_power_is_cut_again_and_again_ends_as_if_it_had_not_been(dis
     left = []
     while len(left) < CUTS:
         run = start(workspace, out=out)
-        # at some result, or while the graph is being read
+        # after some result, or while the graph is being read
         wanted = len(result_files(workspace)) + chance.choice([0, 1, 3, 6])
         end = time.monotonic() + WAIT
         while run.poll() is None and len(result_files(workspace)) < wanted:
@@ -109,11 +112,11 @@ def test_a_run_whose_power_is_cut_again_and_again_ends_as_if_it_had_not_been(dis
             left.append(len(result_files(workspace)))
         else:
             assert run.returncode == 0, out.read_text()
-            assert results(workspace) == results(uncut)
+            assert read_results(workspace) == read_results(uncut)
             remove_results(workspace, chance.choice(sorted(FOLLOWERS)))
     run = start(workspace, out=out)
     assert run.wait(WAIT) == 0, out.read_text()
-    print(f"{CUTS} cuts, with so many results on the disk after each: {left}")
-    assert results(workspace) == results(uncut)
-    assert not untrue(workspace)
+    print(f"{CUTS} cuts; number of results on the disk after each: {left}")
+    assert read_results(workspace) == read_results(uncut)
+    assert not damaged_files(workspace)
     assert not planned_rules(workspace)

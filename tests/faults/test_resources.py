@@ -1,7 +1,7 @@
-"""No room, no right to write, no memory: one sentence, no half file, and the same command completes later.
+"""A full disk, a read-only folder, too little memory: one message, no partial file, and the same command works later.
 
-Mounting needs root, as CI has. Without it a folder that may not be written stands in for a read-only mount,
-and only what needs no small disk is tried of a full one.
+Some of these tests mount file systems, which needs root, as in CI. Without root, a folder without write permission
+replaces the read-only mount, and the full disk is tested with one job only.
 """
 
 import os
@@ -10,7 +10,9 @@ import subprocess
 import sys
 
 import pytest
-from runs import BIN, result_files, stored
+
+from tests.support.runs import path_in_store, result_files
+from tests.support.workspace import BIN
 
 STAGES = {
     "train": "results/models/mlp/fold-0/epoch-0004.npz",
@@ -33,11 +35,11 @@ if "KILLS" in os.environ:  # make soak: all of them
 
 
 def mount(folder, *options):
-    """Mount over a folder; tells whether that is allowed here."""
+    """Mount over a folder; return whether the mount succeeded."""
     return subprocess.run(["mount", *options, str(folder)], capture_output=True).returncode == 0
 
 
-def take_all_room(filler):
+def fill_disk(filler):
     """Write a file until the disk is full."""
     with open(filler, "wb", buffering=0) as file:
         for size in (1 << 16, 1 << 10, 1):
@@ -48,19 +50,19 @@ def take_all_room(filler):
                 continue
 
 
-def test_a_full_disk_is_told_and_the_run_completes_once_there_is_room(spoilable):
+def test_a_full_disk_is_reported_and_a_later_run_completes(spoilable):
     results = spoilable.path / "results"
     kept = results.rename(spoilable.path / "kept")
     results.mkdir()
     if not mount(results, "-t", "tmpfs", "-o", "size=20m", "tmpfs"):
-        return test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(spoilable, spoilable.path)
+        return test_a_job_on_a_full_disk_leaves_no_file(spoilable, spoilable.path)
     try:
         subprocess.run(["cp", "-a", f"{kept}/.", results], check=True)
         for name in STAGES.values():
             before = spoilable.read(name)
-            (spoilable.path / stored(spoilable, name)).unlink()
+            (spoilable.path / path_in_store(spoilable, name)).unlink()
             (spoilable.path / name).unlink()
-            take_all_room(results / "filler")
+            fill_disk(results / "filler")
             failed = spoilable.snakemake(name, check=False)
             (results / "filler").unlink()
             assert failed.returncode != 0, name
@@ -88,7 +90,7 @@ with report_errors("export", Path("log")), replacing(Path("result")) as part:
 """
 
 
-def test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(undisturbed, tmp_path):
+def test_a_job_on_a_full_disk_leaves_no_file(undisturbed, tmp_path):
     scripts = str(undisturbed.path / "workflow" / "scripts")
     (tmp_path / "here").mkdir()
     run = subprocess.run(
@@ -99,12 +101,12 @@ def test_a_job_that_finds_the_disk_full_says_so_and_leaves_nothing(undisturbed, 
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["log"]
 
 
-def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
+def test_a_read_only_results_folder_is_reported(spoilable):
     results = spoilable.path / "results"
     before = {path: path.read_bytes() for path in result_files(spoilable)}
     read_only = mount(results, "--bind", str(results)) and mount(results, "-o", "remount,bind,ro")
     if not read_only:
-        assert os.geteuid() != 0, "root may write to a folder whatever its mode: this test needs a mount"
+        assert os.geteuid() != 0, "root may write to any folder, so this test needs a mount"
         for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
             os.chmod(folder, 0o555)
     try:
@@ -121,11 +123,11 @@ def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
     spoilable.snakemake("results/comparison.csv", "--force")
 
 
-def test_a_plan_that_cannot_be_noted_in_the_results_folder_is_told(spoilable):
+def test_a_read_only_results_folder_is_reported_by_a_plan(spoilable):
     results = spoilable.path / "results"
     (spoilable.path / "results" / "comparison.csv").unlink()
     if not (mount(results, "--bind", str(results)) and mount(results, "-o", "remount,bind,ro")):
-        pytest.skip("this test needs a mount")
+        pytest.skip("read-only mounts are not allowed here (they need root)")
     try:
         failed = spoilable.plan(check=False)
     finally:
@@ -136,8 +138,8 @@ def test_a_plan_that_cannot_be_noted_in_the_results_folder_is_told(spoilable):
     spoilable.snakemake()
 
 
-def test_want_of_memory_is_told(spoilable):
-    """Units by the tens of thousands, under a limit on the address space."""
+def test_too_little_memory_is_reported(spoilable):
+    """A network with tens of thousands of units is trained under a limit on the address space."""
     config = {
         "data": {"train": "data/train.csv", "test": "data/test.csv"},
         "folds": {"count": 2},

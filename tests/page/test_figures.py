@@ -1,10 +1,11 @@
-"""The figures, Snakemake's own report of them, and what a run says on the terminal."""
+"""The figures, Snakemake's own report of them, and the text that a run prints."""
 
 import re
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+
+from tests.support.workspace import Workspace
 
 FIGURES = {
     *("samples", "augmentation", "learning", "confusion"),
@@ -13,8 +14,8 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory, undisturbed: Any) -> Any:
-    """A copy of the undisturbed run; `said` is what it told."""
+def drawn(tmp_path_factory: pytest.TempPathFactory, undisturbed: Workspace) -> Workspace:
+    """A copy of the undisturbed run; `said` is the text that it printed."""
     workspace = undisturbed.copy(tmp_path_factory.mktemp("figures") / "run")
     workspace.said = workspace.read("said.txt").decode()
     return workspace
@@ -42,7 +43,7 @@ def test_figures_change_to_dark_colours_by_themselves(drawn):
         assert b"@media (prefers-color-scheme:dark)" in drawn.read(f"results/figures/{name}.svg")
 
 
-def test_the_same_data_give_the_same_bytes(drawn):
+def test_the_same_data_produce_the_same_bytes(drawn):
     names = [f"results/figures/{name}.svg" for name in FIGURES]
     before = {name: drawn.read(name) for name in [*names, "results/report.html"]}
     drawn.snakemake("--forcerun", "samples", "figures", "report")
@@ -59,7 +60,7 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(drawn):
         assert caption.split("``")[0].strip()[:40] in page
 
 
-def test_a_template_counts_as_code_of_the_page_and_of_nothing_else(drawn):
+def test_a_changed_template_rebuilds_only_the_page(drawn):
     style = drawn.path / "workflow" / "report" / "page.css"
     text = style.read_text(encoding="utf-8")
     style.write_text(text + "h1 { color: red; }\n", encoding="utf-8")
@@ -68,7 +69,7 @@ def test_a_template_counts_as_code_of_the_page_and_of_nothing_else(drawn):
     assert set(re.findall(r"^(?:local)?rule (\w+):", planned, re.MULTILINE)) == {"report", "publish", "all"}
 
 
-def test_without_folds_page_and_figures_say_that_nothing_was_held_out(without_folds):
+def test_without_folds_page_and_figures_show_no_validation(without_folds):
     page = without_folds.read("results/report.html").decode()
     assert "<strong>400</strong> training images, none held out" in page
     for name in ("mistakes", "reliability", "comparison", "augmentation"):
@@ -78,17 +79,17 @@ def test_without_folds_page_and_figures_say_that_nothing_was_held_out(without_fo
 # --- The terminal -------------------------------------------------------------------------------
 
 
-def test_each_member_tells_each_epoch_in_one_line_with_the_time_left(drawn):
-    told = re.findall(
+def test_each_epoch_is_one_line_with_the_time_left(drawn):
+    lines = re.findall(
         r"^mlp fold (\d) · epoch (\d)/4 · loss \d\.\d{4} · validation [ \d]\d\.\d\d % · "
         r"\d+\.\dk images/s · \d+:\d\d left$",
         drawn.said,
         re.MULTILINE,
     )
-    assert sorted(told) == [(str(fold), str(epoch)) for fold in range(2) for epoch in range(1, 5)]
+    assert sorted(lines) == [(str(fold), str(epoch)) for fold in range(2) for epoch in range(1, 5)]
 
 
-def test_jobs_are_not_named_one_by_one_and_nothing_warns(drawn):
+def test_jobs_are_not_listed_and_there_are_no_warnings(drawn):
     assert not re.search(r"^ +(input|output|jobid|reason):", drawn.said, re.MULTILINE)
     assert "Host:" not in drawn.said
     assert "Warning" not in drawn.said

@@ -1,4 +1,4 @@
-"""The page, as a reader's browser shows it."""
+"""The HTML report in a browser. Without Chromium these tests are skipped."""
 
 import base64
 import json
@@ -16,7 +16,8 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
 
-pytest_plugins = ["browsing"]  # fixtures; a conftest.py here would hide the shared one
+from tests.support.browser import draw_stroke
+
 STROKES = {
     0: [[(0.5 + 0.2 * np.cos(angle), 0.5 + 0.32 * np.sin(angle)) for angle in np.linspace(-1.6, 4.7, 40)]],
     1: [[(0.53, 0.15), (0.5, 0.5), (0.47, 0.85)]],
@@ -25,18 +26,12 @@ STROKES = {
 
 
 def draw(page: Page, digit: int) -> None:
-    frame = page.locator("#pad").bounding_box()
     for stroke in STROKES[digit]:
-        places = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in stroke]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place, steps=2)
-        page.mouse.up()
+        draw_stroke(page, stroke, steps=2)
 
 
 def page_inputs(results: Path) -> report.Inputs:
-    """Return the files that the rule gives the script."""
+    """Return the files that the rule passes to the script."""
 
     def of_models(name: str) -> dict[str, Path]:
         return {model: results / "models" / model / name for model in ("best", "small")}
@@ -94,7 +89,7 @@ def test_shows_the_numbers_of_the_run(open_page, page_run):
     assert f"misclassifies {10_000 - sum(np.diag(scores['confusion'])):,} of 10,000 images" in text
 
 
-def test_shows_what_really_trained_the_networks_and_where_it_changed(open_page, page_run):
+def test_shows_the_software_that_trained_each_network(open_page, page_run):
     inputs = page_inputs(page_run.path / "results")
     tensors, about = checkpoints.read_weights(inputs.weights["best"][1])
     (entry,) = about["trained"]
@@ -130,7 +125,7 @@ def test_text_from_the_config_is_shown_and_not_run(open_page):
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_sticks_out_sideways(open_page, width: int):
+def test_does_not_scroll_sideways(open_page, width: int):
     page = open_page(width)
     page.locator("summary").click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -145,7 +140,7 @@ def test_is_accessible(open_page, width: int, colors: str):
     assert found == set()
 
 
-def test_prints_without_what_needs_a_screen(open_page):
+def test_prints_without_interactive_parts(open_page):
     page = open_page()
     page.emulate_media(media="print")
     assert not page.locator(".draw").is_visible()
@@ -153,7 +148,7 @@ def test_prints_without_what_needs_a_screen(open_page):
     assert page.locator("#reproduce").is_visible()
 
 
-def test_is_one_file_of_at_most_six_megabytes_with_the_largest_network_it_takes(page_run, open_page):
+def test_is_one_file_of_six_megabytes_at_most(page_run, open_page):
     sizes = (784, 1300, 733, 10)
     vector = network.initialize(sizes, True, "he", [0], np.float32)
     tensors = network.tensor_views(vector, sizes, True)
@@ -184,7 +179,7 @@ def test_a_drawn_digit_is_recognized(open_page, digit: int):
     assert sum(shown_probabilities(page)) == pytest.approx(100, abs=1)
 
 
-def test_a_finger_draws_as_well(open_page):
+def test_a_digit_can_be_drawn_on_a_touch_screen(open_page):
     page = open_page(390, touch=True)
     frame = page.locator("#pad").bounding_box()
     places = [{"x": frame["x"] + x * frame["width"], "y": frame["y"] + y * frame["height"]} for x, y in STROKES[1][0]]
@@ -194,7 +189,7 @@ def test_a_finger_draws_as_well(open_page):
     assert page.locator("#prediction").inner_text().startswith("Prediction: 1 (")
 
 
-def test_where_and_how_large_it_is_drawn_does_not_matter(open_page):
+def test_position_and_size_of_a_drawing_do_not_matter(open_page):
     page = open_page()
     images = page.evaluate(
         """strokes => [[1, 0], [0.3, 0.1], [0.5, 0.45]].map(([scale, shift]) => Array.from(strokesToImage(
@@ -260,7 +255,7 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
         ((64, 16, 10), {"shape": [8, 8]}, "28 × 28"),
     ],
 )
-def test_the_square_is_left_out_with_a_reason_where_it_cannot_work(sizes, about, reason: str):
+def test_the_square_is_omitted_with_a_reason_where_it_cannot_work(sizes, about, reason: str):
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], np.float32), sizes, True)
     embedded, obstacle = report.embed_network(tensors, {**about, "sizes": list(sizes)})
     assert embedded is None

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-import plain
 import pytest
 from mnist_numpy.ann import augment, network, prediction
+
+from tests.support.tables import read_digits
 
 STILL = {"rotate": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": {"alpha": 0.0, "sigma": 4.0}}
 STRONG = {"rotate": 25.0, "scale": 0.2, "shear": 0.3, "shift": 3.0, "elastic": {"alpha": 30.0, "sigma": 3.0}}
@@ -38,7 +39,7 @@ def slow_warp(image: np.ndarray, coefficients: np.ndarray, modes: np.ndarray) ->
 
 @pytest.mark.parametrize("shape", [(28, 28), (20, 39)], ids=["square", "wide"])
 def test_warp_is_bilinear_interpolation_at_every_pixel(shape):
-    images = plain.digits(80)[0][:, : shape[0] * shape[1]]
+    images = read_digits(80)[0][:, : shape[0] * shape[1]]
     distortion = augment.Distortion(shape, STRONG)
     coefficients = distortion.draw(80, np.random.default_rng(1))
     out = np.full(images.shape, np.nan, np.float32)
@@ -50,7 +51,7 @@ def test_warp_is_bilinear_interpolation_at_every_pixel(shape):
     assert out.max() <= 1
 
 
-def test_the_affine_map_is_rotation_times_shear_times_scale_about_the_centre_plus_shift():
+def test_the_affine_map_is_rotation_times_shear_times_scale_plus_shift():
     angle, shear, scale, shift = 0.3, 0.2, (1.1, 0.8), (1.5, -2.0)
     cos, sin = math.cos(angle), math.sin(angle)
     matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear], [0, 1]]) @ np.diag(scale)
@@ -149,7 +150,7 @@ VIEWS = {"test_time_augmentation": 6, "rotate": 12.0, "scale": 0.1, "shear": 0.2
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_view_is_the_image_warped_and_then_predicted(dtype):
-    shape, images = (28, 28), plain.digits(70)[0]
+    shape, images = (28, 28), read_digits(70)[0]
     views = prediction.view_matrices(shape, VIEWS)
     assert len(views) == 6
     assert views[0] is None
@@ -180,7 +181,7 @@ def test_one_view_is_the_image_itself():
 
 
 def test_the_mean_is_over_members_as_well_as_views():
-    images = plain.digits(10)[0]
+    images = read_digits(10)[0]
     drawn = [network.initialize([784, 10], True, "he", [seed], np.float32) for seed in range(3)]
     members = [network.as_layers(network.tensor_views(vector, [784, 10], True)) for vector in drawn]
     wanted = np.mean([network.predict(layers, images, 255) for layers in members], axis=0, dtype=float)

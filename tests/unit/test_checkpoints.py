@@ -129,7 +129,7 @@ def test_other_files_are_an_error(read, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["state", "weights"])
-def test_files_of_an_earlier_version_without_a_training_record_are_an_error(kind, tmp_path):
+def test_files_without_a_training_record_are_an_error(kind, tmp_path):
     path = tmp_path / "earlier.npz"
     if kind == "state":
         earlier = some_state()

@@ -6,7 +6,6 @@ from pathlib import Path
 import compare
 import numpy as np
 import pandas as pd
-import plain
 import pyarrow as pa
 import pytest
 import submission
@@ -17,6 +16,8 @@ from mnist_numpy.ann import metrics
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from mnist_numpy.files.validation import Validation
+
+from tests.support.tables import read_digits
 
 # --- Folds ----------------------------------------------------------------------------------------
 
@@ -44,7 +45,7 @@ def test_folds_differ_by_one_row_at_most_in_all_and_in_every_class(counts, folds
 
 
 def test_another_seed_deals_other_folds_and_rows_are_shuffled():
-    labels = plain.digits(400)[1]
+    labels = read_digits(400)[1]
     dealt = [stratify(labels, 4, seed) for seed in (0, 1)]
     assert 0.6 < np.mean(dealt[0] != dealt[1]) < 0.9
     in_order = np.empty(400, int)

@@ -101,7 +101,7 @@ def test_an_editor_s_files_are_no_modules(reach, tmp_path):
     assert reach({"a/.saved/b.py": "print()", "a/b.py~": "print()"}) == before
 
 
-def test_a_module_goes_before_a_folder_of_its_name_and_a_package_before_the_module(reach):
+def test_a_package_precedes_a_module_and_a_module_precedes_a_folder(reach):
     files = {"m.py": "def f(): return 1", "m/other.py": "", "script.py": "from m import f\nf()"}
     assert "m.py:f" in reach(files).definitions
     assert "m/__init__.py:f" in reach({"m/__init__.py": "def f(): return 2"}).definitions

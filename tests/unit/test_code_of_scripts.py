@@ -74,7 +74,7 @@ def test_every_package_of_others_is_installed_under_the_name_that_is_given():
         assert importlib.metadata.version(distribution_name(package))
 
 
-def test_a_changed_function_counts_for_the_scripts_that_reach_it_and_for_no_other(tmp_path):
+def test_a_changed_function_changes_only_the_scripts_that_reach_it(tmp_path):
     shutil.copytree(SCRIPTS, tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for file, old, new in [
         ("mnist_numpy/files/comparison.py", "def best_model(", "def best_model(*, more=None, "),
@@ -95,7 +95,7 @@ def test_a_changed_function_counts_for_the_scripts_that_reach_it_and_for_no_othe
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_change_within_any_function_changes_the_hash_of_its_definition_alone(file):
+def test_a_change_in_a_function_changes_only_the_hash_of_its_definition(file):
     source = (SCRIPTS / file).read_text(encoding="utf-8")
     lines = source.splitlines()
     before = summarize(source)["definitions"]

@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import zipfile
 from collections.abc import Callable
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plain
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,30 +16,11 @@ from mnist_numpy.files import compression, ingest
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.layout import detect_layout
 
-SMALL = {
-    "shape": [2, 2],
-    "labels": list(range(10)),
-    "label": "label",
-    "pixels": "pixel",
-    "header": True,
-    "separator": ",",
-}
-
-
-def zipped(content: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("table.csv", content)
-    return file.getvalue()
-
-
-def zstd(content: bytes) -> bytes:
-    return pa.compress(content, "zstd", asbytes=True)
-
+from tests.support.tables import SMALL_LAYOUT, read_digits, zipped, zstd
 
 FORMATS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
-    "zip": zipped,
+    "zip": lambda content: zipped(**{"table.csv": content}),
     "gz": gzip.compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
@@ -50,7 +28,7 @@ FORMATS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def read(path: Path, keys: dict[str, Any] = SMALL, labelled: bool | None = True) -> ingest.Batch:
+def read(path: Path, keys: dict[str, Any] = SMALL_LAYOUT, labelled: bool | None = True) -> ingest.Batch:
     """Return all batches as one."""
     return ingest.join_batches(list(ingest.read_batches(path, detect_layout(path, keys, labelled)[0])))
 
@@ -67,7 +45,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="module")
 def real_table() -> bytes:
-    images, labels = plain.digits(400)
+    images, labels = read_digits(400)
     lines = [",".join(["label", *(f"pixel{i}" for i in range(784))])]
     lines += [",".join(map(str, [label, *image])) for label, image in zip(labels, images, strict=True)]
     return "\n".join(lines).encode() + b"\n"
@@ -77,7 +55,7 @@ def real_table() -> bytes:
 def test_the_content_decides_the_format_not_the_name(kind, real_table, write):
     path = write(FORMATS[kind](real_table), "train.dat")
     batch = read(path, {})
-    images, labels = plain.digits(400)
+    images, labels = read_digits(400)
     assert np.array_equal(batch.images, images)
     assert np.array_equal(batch.labels, labels)
     assert batch.images.flags.c_contiguous
@@ -140,7 +118,7 @@ def test_columns_are_found_by_name_in_any_order_numbered_from_0_or_1(order, cell
 
 def test_a_label_column_is_ignored_if_data_label_is_null(write):
     path = write("label,pixel1,pixel2,pixel3,pixel4\n7,1,2,3,4\n")
-    batch = read(path, SMALL | {"label": None})
+    batch = read(path, SMALL_LAYOUT | {"label": None})
     assert batch.labels is None
     assert batch.images.tolist() == [[1, 2, 3, 4]]
 
@@ -191,7 +169,7 @@ def test_the_first_five_errors_are_listed_and_all_are_counted(write):
 def test_a_table_longer_than_a_block_is_read_completely(write):
     count = ingest.LONGEST_LINE // 10 + 5
     path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
-    batches = list(ingest.read_batches(path, detect_layout(path, SMALL)[0]))
+    batches = list(ingest.read_batches(path, detect_layout(path, SMALL_LAYOUT)[0]))
     assert len(batches) > 1
     assert np.array_equal(np.concatenate([batch.labels for batch in batches]), np.arange(count) % 10)
     assert np.array_equal(np.concatenate([batch.images[:, 3] for batch in batches]), np.arange(count) % 256)

@@ -15,7 +15,6 @@ from typing import Any
 import evaluate
 import export
 import numpy as np
-import plain
 import predict
 import pytest
 import score
@@ -27,10 +26,14 @@ from mnist_numpy import inspect_table
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.layout import detect_layout
+from mnist_numpy.planning.config import read_settings
 from normalize import normalize
 
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
+
 ROWS = 200
-IMAGES, LABELS = (part[:ROWS] for part in plain.digits(400))
+IMAGES, LABELS = (part[:ROWS] for part in read_digits(400))
 SMALL = IMAGES.reshape(-1, 14, 2, 14, 2).max(axis=(2, 4)).reshape(ROWS, 196)
 Table = list[list[Any]]
 
@@ -158,7 +161,7 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     lines: list[str] = []
     normalize(table, shard, keys, True, lines.append, label_file)
     assign_folds([shard], folder / "folds.parquet", 2, 0)
-    options = plain.model_options(hidden=[8], batch_size=32)
+    options = model_options(hidden=[8], batch_size=32)
     train.train(
         [shard], folder / "folds.parquet", None, state, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print
     )
@@ -282,7 +285,7 @@ def test_a_warning_is_one_line(name, tmp_path):
     assert detect_layout(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
 
 
-def test_inspection_prints_the_layout_the_images_and_a_config_that_reads_the_table(tmp_path):
+def test_inspection_prints_layout_images_and_a_config_for_the_table(tmp_path):
     path = tmp_path / "train.csv"
     path.write_bytes(text(bare(columnwise(IMAGES), LETTERS), "\t"))
     shown = "\n".join(inspect_table.inspect(path))
@@ -291,6 +294,6 @@ def test_inspection_prints_the_layout_the_images_and_a_config_that_reads_the_tab
     assert "@@" in shown
     config = yaml.safe_load(shown[shown.index("data:") :])["data"]
     assert config["train"] == str(path)
-    found = plain.read_settings({"data": config}, [])["data"]
+    found = read_settings({"data": config}, [])["data"]
     normalize(path, tmp_path / "train.parquet", found, True, print)
     assert np.array_equal(dataset.read_shards([tmp_path / "train.parquet"]).images, columnwise(IMAGES))

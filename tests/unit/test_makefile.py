@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from conftest import ROOT
+from tests.support.workspace import ROOT
 
 
 def test_a_make_that_a_goal_starts_does_not_inherit_its_arguments(tmp_path):

@@ -74,7 +74,7 @@ def test_calibration_error_is_the_mean_gap_of_fifteen_equal_bins(predictions):
     assert all(len(values) == 15 for values in table.values())
 
 
-def test_confident_correct_predictions_are_calibrated_and_confident_errors_are_not():
+def test_calibration_of_confident_correct_and_wrong_predictions():
     certain = np.eye(3)
     assert metrics.calibration_error(certain, np.arange(3)) == 0
     assert metrics.calibration_error(certain, np.array([1, 2, 0])) == 1

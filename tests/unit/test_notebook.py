@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
-import plain
 import pytest
 import train
 from mnist_numpy.ann import training
+
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
 
 ROWS, ITERATIONS, RESET_EVERY = 1000, 60, 25
 SEED, HIDDEN, CLASSES = 1127825, 256, 10
@@ -57,14 +59,14 @@ def notebook(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, np.ndarray], list[
 
 @pytest.fixture(scope="module")
 def transcription() -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-    images, labels = plain.digits(ROWS)
+    images, labels = read_digits(ROWS)
     return notebook(images.astype(np.float64) / 255, labels)
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
 def ours(request) -> tuple[training.Trainer, list[dict[str, float]]]:
-    images, labels = plain.digits(ROWS)
-    options = plain.model_options(
+    images, labels = read_digits(ROWS)
+    options = model_options(
         hidden=[HIDDEN],
         dtype="float64",
         batch_size="full",
@@ -83,7 +85,7 @@ def ours(request) -> tuple[training.Trainer, list[dict[str, float]]]:
     return trainer, printed
 
 
-def test_every_tensor_agrees_to_a_billionth_after_sixty_iterations_across_resets(transcription, ours):
+def test_every_tensor_agrees_to_a_billionth_after_sixty_iterations(transcription, ours):
     trainer, _ = ours
     tensors, _ = transcription
     vector = trainer.state().vectors["parameters"]
@@ -97,14 +99,14 @@ def test_every_tensor_agrees_to_a_billionth_after_sixty_iterations_across_resets
         assert np.abs(found[name] - tensor).max() / np.abs(tensor).max() <= 1e-9, name
 
 
-def test_the_history_has_the_numbers_that_the_notebook_prints_in_each_iteration(transcription, ours):
+def test_the_history_has_the_numbers_that_the_notebook_prints(transcription, ours):
     _, printed = ours
     for i, (row, line) in enumerate(zip(printed, transcription[1], strict=True)):
         assert row["epoch"] == i + 1
         assert {name: row[name] for name in line} == pytest.approx(line, rel=1e-8), i + 1
 
 
-def test_the_mean_squares_are_reset_after_the_first_iteration_and_then_every_25(transcription, ours):
+def test_the_mean_squares_are_reset_after_1_iteration_and_then_every_25(transcription, ours):
     # after a reset, the step size of the next iteration is that of s near 1
     for printed in (transcription[1], ours[1]):
         steps = [row["step_weight_1"] for row in printed]
@@ -119,7 +121,7 @@ def test_the_mean_squares_are_reset_after_the_first_iteration_and_then_every_25(
 
 def test_the_loss_is_without_the_l2_term_and_falls(ours):
     trainer, printed = ours
-    images, labels = plain.digits(ROWS)
+    images, labels = read_digits(ROWS)
     loss, accuracy = trainer.score(training.Rows(images, labels, 255))
     assert (printed[-1]["train_loss"], printed[-1]["train_accuracy"]) == (loss, accuracy)
     assert printed[-1]["train_loss"] < 0.3 * printed[0]["train_loss"]

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import plain
 import pytest
 import yaml
 from mnist_numpy.ann import network, optimizers, training
+
+from tests.support.networks import count_denormals, model_options, plain_loss_and_gradients
+from tests.support.tables import read_digits
+from tests.support.workspace import ROOT
 
 STEPS = 300  # more than FLUSH_STEPS
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -52,7 +55,7 @@ def send(walk: Iterator[None], gradients: dict[str, np.ndarray], rate: float) ->
 
 
 def whole(options: dict[str, Any]) -> dict[str, Any]:
-    return plain.model_options(optimizer=options)["optimizer"]
+    return model_options(optimizer=options)["optimizer"]
 
 
 @pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
@@ -111,8 +114,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
 def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
     epochs, rate = 24, 0.02
     options = {"hidden": [8], "dtype": "float64", "batch_size": "full", "learning_rate": rate, "epochs": epochs}
-    options = plain.model_options(**(options | changes))
-    images, labels = plain.digits(31)
+    options = model_options(**(options | changes))
+    images, labels = read_digits(31)
     images = np.ascontiguousarray(images[:, 200:400])  # includes pixels that are never lit
     sizes = [200, *options["hidden"], 10]
     state = training.start(sizes, options, 0)
@@ -124,7 +127,7 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
     trainer = training.Trainer(state, training.Rows(images, labels, 255), (10, 20), options, threads)
     clipped = 0
     for step in range(epochs):
-        _, gradients = plain.plain_loss_and_gradients(tensors, images / 255, labels, options["label_smoothing"])
+        _, gradients = plain_loss_and_gradients(tensors, images / 255, labels, options["label_smoothing"])
         for name in gradients:
             if name.startswith("weight_"):
                 gradients[name] += options["weight_decay"] * tensors[name]
@@ -163,23 +166,23 @@ def test_a_moment_whose_gradient_stays_zero_never_becomes_denormal(options):
         gradient = np.full(4, 1.0 if step == 1 else 0.0, np.float32)
         now = optimizers.Step(step, 1e-3, 1.0, 1.0, 0.0, optimizer.begin(step, 1e-3, np.zeros(1)))
         optimizer.update(optimizers.Piece(slice(0, 4), 0, parameters, gradient), now, scratch)
-        assert not any(plain.denormals(moment) for moment in moments.values()), step
+        assert not any(count_denormals(moment) for moment in moments.values()), step
     assert not any(moment.any() for moment in moments.values())
 
 
 def test_the_registry_has_the_optimizers_of_the_schema():
-    schema = yaml.safe_load((plain.ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
     names = schema["$defs"]["model"]["properties"]["optimizer"]["properties"]["name"]["enum"]
     assert names == list(optimizers.OPTIMIZERS)
 
 
-def test_an_optimizer_that_is_not_in_the_registry_is_an_error_that_names_it():
-    adam = plain.model_options(hidden=[4])
+def test_an_unknown_optimizer_is_an_error_that_names_it():
+    adam = model_options(hidden=[4])
     options = adam | {"optimizer": adam["optimizer"] | {"name": "adamw"}}
     message = "optimizer 'adamw' is not one of adam, sgd, norm_rms"
     with pytest.raises(ValueError, match=message):
         training.start([784, 4, 10], options, 0)
-    state, rows = training.start([784, 4, 10], adam, 0), training.Rows(*plain.digits(2), 255)
+    state, rows = training.start([784, 4, 10], adam, 0), training.Rows(*read_digits(2), 255)
     with pytest.raises(ValueError, match=message):  # also with the checkpoint of another optimizer
         training.Trainer(state, rows, (28, 28), options, 1)
 
@@ -194,11 +197,11 @@ class DecoupledDecay(optimizers.Sgd):
         super().update(piece, step, scratch)
 
 
-def test_an_optimizer_that_moves_weights_without_gradient_moves_those_of_never_lit_pixels(monkeypatch):
+def test_weights_of_never_lit_pixels_may_move_without_gradient(monkeypatch):
     monkeypatch.setitem(optimizers.OPTIMIZERS, "decoupled", DecoupledDecay)
-    options = plain.model_options(hidden=[6], batch_size="full", learning_rate=0.01, optimizer={"name": "sgd"})
+    options = model_options(hidden=[6], batch_size="full", learning_rate=0.01, optimizer={"name": "sgd"})
     options["optimizer"]["name"] = "decoupled"
-    images, labels = plain.digits(50)
+    images, labels = read_digits(50)
     unlit = ~images.any(axis=0)
     assert unlit.any()
     state = training.start([784, 6, 10], options, 0)
@@ -213,7 +216,7 @@ def test_the_constant_schedule_ignores_the_number_of_epochs():
     assert shares == [1, 1, 1]
 
 
-def test_the_cosine_rises_linearly_then_falls_to_its_final_share_in_the_last_step():
+def test_the_cosine_rises_linearly_then_falls_to_its_final_share():
     schedule = {"name": "cosine", "warm_up": 2.0, "final": 0.2}
     shares = [optimizers.learning_rate_share(schedule, step, 4, 10) for step in range(40)]
     np.testing.assert_allclose(shares[:8], np.arange(1, 9) / 9)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import plain
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,10 +12,12 @@ from mnist_numpy.files.folds import match_folds, read_folds, write_folds
 from mnist_numpy.files.predictions import predicted_labels, prediction_writer, read_predictions, write_predictions
 from mnist_numpy.files.validation import read_validation, write_validation
 
+from tests.support.tables import read_digits
+
 
 def shard(path: Path, first: int, last: int, step: int = 90, ids: bool = False, labelled: bool = True) -> Path:
     """Write some real digits in batches of `step` rows."""
-    images, labels = plain.digits(400)
+    images, labels = read_digits(400)
     batches = [
         (
             np.arange(i, min(i + step, last)) * 3 if ids else None,
@@ -31,7 +32,7 @@ def shard(path: Path, first: int, last: int, step: int = 90, ids: bool = False, 
 
 def test_shards_come_back_in_order_with_their_names_and_own_numbering(tmp_path):
     data = dataset.read_shards([shard(tmp_path / "b.parquet", 0, 200), shard(tmp_path / "a.parquet", 200, 300)])
-    images, labels = plain.digits(400)
+    images, labels = read_digits(400)
     assert data.shards == ["b", "a"]
     assert np.array_equal(data.images, images[:300])
     assert np.array_equal(data.label, labels[:300])
@@ -46,7 +47,7 @@ def test_row_groups_come_back_one_by_one(tmp_path):
     groups = list(dataset.iterate_images(path))
     assert [len(group[0]) for group in groups] == [90, 90, 70]
     assert np.concatenate([group[0] for group in groups]).tolist() == [3 * i for i in range(250)]
-    assert np.array_equal(np.concatenate([group[1] for group in groups]), plain.digits(400)[0][:250])
+    assert np.array_equal(np.concatenate([group[1] for group in groups]), read_digits(400)[0][:250])
     assert all(group[2] is None for group in groups)
     assert dataset.read_shards([path]).label is None
     assert dataset.count_rows(path) == 250
@@ -120,8 +121,8 @@ def test_no_flipped_bit_in_the_names_of_the_columns_passes(tmp_path):
             except InputError:
                 refused += 1
                 continue
-            assert np.array_equal(found.label, plain.digits(400)[1][:20])
-            assert np.array_equal(found.images, plain.digits(400)[0][:20])
+            assert np.array_equal(found.label, read_digits(400)[1][:20])
+            assert np.array_equal(found.images, read_digits(400)[0][:20])
             assert (found.shape, found.pixel_max) == ((28, 28), 255)
     assert refused > 20
 

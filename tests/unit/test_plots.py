@@ -5,13 +5,14 @@ from pathlib import Path
 import figures
 import numpy as np
 import pandas as pd
-import plain
 import pytest
 from mnist_numpy.figures import plots
 
+from tests.support.tables import read_digits
+
 
 def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
-    images, labels = plain.digits(7)
+    images, labels = read_digits(7)
     axis = plots.draw_image_grid(images.reshape(-1, 28, 28), [str(label) for label in labels], "seven", 255).axes[0]
     assert axis.get_title(loc="left") == "seven"
     assert [text.get_text() for text in axis.texts] == [str(label) for label in labels]
@@ -45,7 +46,7 @@ def test_the_reliability_figure_leaves_empty_bins_out():
     assert [bar.get_height() for bar in below.patches] == [0, 4]
 
 
-def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_the_true_class():
+def test_the_confusion_matrix_shows_counts_and_shares_of_errors():
     matrix = np.array([[90, 10, 0], [0, 50, 0], [0, 0, 0]])
     axis = plots.draw_confusion_matrix(matrix, range(len(matrix)), "some rows").axes[0]
     shown = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in axis.texts}
@@ -56,7 +57,7 @@ def test_the_confusion_matrix_shows_counts_and_colours_errors_by_their_share_of_
 
 @pytest.mark.parametrize("count", [1, 10])
 def test_a_figure_saved_twice_has_the_same_bytes(count, tmp_path: Path):
-    images = plain.digits(10)[0][:count].reshape(-1, 28, 28)
+    images = read_digits(10)[0][:count].reshape(-1, 28, 28)
     for name in ("a.svg", "b.svg"):
         plots.save(plots.draw_image_grid(images, ["7"] * count, "some", 255), tmp_path / name)
     content = (tmp_path / "a.svg").read_bytes()

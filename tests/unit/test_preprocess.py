@@ -5,7 +5,6 @@ from typing import Any
 
 import evaluate
 import numpy as np
-import plain
 import predict
 import pytest
 import train
@@ -17,7 +16,10 @@ from mnist_numpy.files.folds import write_folds
 from mnist_numpy.files.predictions import read_predictions
 from mnist_numpy.files.validation import read_validation
 
-IMAGES, LABELS = plain.digits(600)
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
+
+IMAGES, LABELS = read_digits(600)
 UPRIGHT: dict[str, Any] = {"deskew": True, "ink_spread": None}
 EVEN: dict[str, Any] = {"deskew": True, "ink_spread": [5.6, 4.5]}
 AS_GIVEN: dict[str, Any] = {"deskew": False, "ink_spread": None}
@@ -130,7 +132,7 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
         fold = stratify(LABELS, 2, 0)
         write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
-        options = plain.model_options(hidden=[8], preprocess=posture)
+        options = model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
         train.train(shards, folds, None, files, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)

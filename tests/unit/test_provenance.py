@@ -8,7 +8,6 @@ from pathlib import Path
 
 import export
 import numpy as np
-import plain
 import pytest
 import train
 from mnist_numpy.ann import provenance
@@ -16,6 +15,10 @@ from mnist_numpy.figures import wording
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
+
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
+from tests.support.workspace import ROOT
 
 OPTIONS = {"hidden": [8], "batch_size": 32, "dropout": 0.1, "ema_decay": 0.9,
            "augment": {"rotate": 9, "elastic": {"alpha": 20}}}  # fmt: skip
@@ -25,10 +28,10 @@ HERE = {"threads": 1, "python": "3.11.7", "numpy": "2.4.6", "blas": "openblas 0.
 def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
     """Train a member to checkpoints (epoch, threads), as the rule does; return its last state."""
     folder.mkdir(exist_ok=True)
-    images, labels = plain.digits(101)
+    images, labels = read_digits(101)
     dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255)
     write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
-    previous, options = None, plain.model_options(**(OPTIONS | changes))
+    previous, options = None, model_options(**(OPTIONS | changes))
     for epoch, threads in checkpoints:
         output = folder / f"epoch-{epoch:04d}.npz", folder / f"epoch-{epoch:04d}.csv"
         if not output[0].exists():
@@ -51,7 +54,7 @@ def test_blocks_give_the_bytes_of_training_in_one_go_and_one_entry(threads, tmp_
     assert record(whole) == [{"epochs": [1, 4], **provenance.collect_circumstances(threads)}]
 
 
-def test_a_block_of_other_threads_is_told_and_the_network_is_the_same_to_rounding(tmp_path):
+def test_another_thread_count_is_recorded_and_changes_only_rounding(tmp_path):
     one = trained(tmp_path / "one", (4, 1))
     both = trained(tmp_path / "both", (2, 1), (3, 2), (4, 2))
     assert record(both) == [
@@ -67,14 +70,14 @@ def test_weights_say_what_trained_them_and_not_what_exported_them(tmp_path):
     elsewhere = checkpoints.read_state(path)
     elsewhere.about["trained"] = [{"epochs": [1, 4], **HERE}]
     checkpoints.write_state(path, elsewhere)
-    options = {"model": plain.model_options(**OPTIONS), "labels": "auto"}
+    options = {"model": model_options(**OPTIONS), "labels": "auto"}
     export.export(path, [path.with_name("train.parquet")], tmp_path / "weights.npz", options)
     _, about = checkpoints.read_weights(tmp_path / "weights.npz")
     assert about["trained"] == [{"epochs": [1, 4], **HERE}]
     assert about.keys() == {*options, "shape", "pixel_max", "classes", "sizes", "epochs", "trained"}
 
 
-def test_a_state_of_other_options_is_refused_and_one_of_other_circumstances_is_not(tmp_path):
+def test_a_state_of_other_options_is_refused_one_of_other_software_is_not(tmp_path):
     path = trained(tmp_path, (2, 1))
     elsewhere = checkpoints.read_state(path)
     elsewhere.about["trained"] = [{"epochs": [1, 2], **HERE}]
@@ -101,7 +104,7 @@ def test_the_versions_and_the_kernel_are_those_of_this_process():
             "-c",
             "from mnist_numpy.ann import provenance; print(provenance.collect_circumstances(1)['blas'])",
         ]
-        environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": str(plain.ROOT / "workflow" / "scripts")}
+        environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": str(ROOT / "workflow" / "scripts")}
         kernels.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip())
     version = found["blas"].split()[1]
     assert kernels == {f"openblas {version} Nehalem", f"openblas {version} Haswell"}

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
+from tests.support.workspace import ROOT
 
 LISTS = sorted([*ROOT.glob("requirements*.in"), *ROOT.glob("tests/*/requirements.in")])
 ALL = ROOT / "tests" / "cluster" / "requirements.txt"  # the lock of all lists together

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import train
-from conftest import write_csv
 from mnist_numpy.files import dataset
 from mnist_numpy.planning import resources
 from mnist_numpy.planning.config import read_settings
+
+from tests.support.tables import write_csv
 
 
 @pytest.fixture

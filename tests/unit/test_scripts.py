@@ -6,7 +6,6 @@ from pathlib import Path
 import evaluate
 import export
 import numpy as np
-import plain
 import pyarrow as pa
 import pytest
 import quality
@@ -24,12 +23,15 @@ from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from mnist_numpy.files.validation import read_validation
 
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
+
 # --- From training to figures ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
-    images, labels = plain.digits(120)
+    images, labels = read_digits(120)
     dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255)
     return tmp_path / "train.parquet"
 
@@ -44,7 +46,7 @@ def member(path: Path, seed: int) -> list[network.Layer]:
 
 
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
-    images, labels = plain.digits(120)
+    images, labels = read_digits(120)
     fold = stratify(labels, 3, 0)
     write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
@@ -84,8 +86,8 @@ def test_without_folds_nothing_is_validated(shard, tmp_path):
 
 
 def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float]]:
-    options = plain.model_options(hidden=[8], batch_size=changes.pop("batch_size", 20), **changes)
-    images, labels = plain.digits(120)
+    options = model_options(hidden=[8], batch_size=changes.pop("batch_size", 20), **changes)
+    images, labels = read_digits(120)
     rows = training.Rows(images, labels, 255)
     trainer = training.Trainer(training.start([784, 8, 10], options, 0), rows, (28, 28), options, 1)
     return trainer, rows, trainer.run_epoch(None)
@@ -103,7 +105,7 @@ def test_a_row_of_the_history_has_the_documented_columns_in_order():
     assert (complete["validation_loss"], complete["validation_accuracy"]) == trainer.score(rows)
 
 
-def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_number():
+def test_full_batches_are_scored_after_the_update():
     trainer, rows, row = trained(batch_size="full")
     before = row["train_loss"]
     nothing = rows._replace(images=rows.images[:0], labels=rows.labels[:0])
@@ -130,10 +132,10 @@ def test_progress_lines_align_and_tell_hours():
     assert train.format_progress(row, checkpoint, 7205) == wanted
 
 
-def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shard, tmp_path):
+def test_training_that_diverges_is_an_error_and_leaves_no_file(shard, tmp_path):
     folds, output = tmp_path / "folds.parquet", (tmp_path / "state.npz", tmp_path / "history.csv")
     write_folds(folds, dataset.read_shards([shard]), np.full(120, -1))
-    options = plain.model_options(hidden=[8], batch_size=32, learning_rate=1e30, optimizer={"name": "sgd"})
+    options = model_options(hidden=[8], batch_size=32, learning_rate=1e30, optimizer={"name": "sgd"})
     with pytest.raises(InputError, match=r"training diverged in epoch 1: .*lower learning_rate"):
         train.train([shard], folds, None, output, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
     assert not any(path.exists() for path in output)
@@ -142,7 +144,7 @@ def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shar
 def test_the_history_does_not_depend_on_where_the_checkpoints_are(shard, tmp_path):
     rows = dataset.read_shards([shard])
     write_folds(tmp_path / "folds.parquet", rows, stratify(rows.label, 2, 0))
-    options = plain.model_options(hidden=[4], batch_size=32, log_every=3)
+    options = model_options(hidden=[4], batch_size=32, log_every=3)
 
     def train_to(epoch: int, previous: tuple[Path, Path] | None, name: str) -> tuple[Path, Path]:
         files = tmp_path / f"{name}.npz", tmp_path / f"{name}.csv"
@@ -170,7 +172,7 @@ def test_averaged_weights_are_exported_where_there_are_any(shard, tmp_path):
 
 
 def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path):
-    images, _ = plain.digits(1)
+    images, _ = read_digits(1)
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
     write_json(tmp_path / "evaluation.json", evaluation)
     for labels, right, sentence in (

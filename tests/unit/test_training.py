@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import plain
 import pytest
 from mnist_numpy.ann import augment, network, training
 from mnist_numpy.ann.state import State
 from mnist_numpy.files import checkpoints
+
+from tests.support.networks import model_options
+from tests.support.tables import read_digits
 
 SIZES = [784, 12, 9, 10]
 BASE: dict[str, Any] = {"hidden": [12, 9], "batch_size": 32, "epochs": 6, "learning_rate": 0.003}
@@ -37,7 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def rows(count: int = 101, first: int = 0) -> training.Rows:
-    images, labels = plain.digits(400)
+    images, labels = read_digits(400)
     return training.Rows(images[first : first + count], labels[first : first + count], 255)
 
 
@@ -58,7 +60,7 @@ def serialize(found: State, folder: Path) -> bytes:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS.keys())
 def test_resuming_from_a_file_gives_the_bytes_of_uninterrupted_training(changes, threads, tmp_path):
-    options = plain.model_options(**(BASE | changes))
+    options = model_options(**(BASE | changes))
     begin = training.start(SIZES, options, 1)
     straight = serialize(run(begin, options, 5, threads).state(), tmp_path)
     first = tmp_path / "epoch-0002.npz"
@@ -74,23 +76,23 @@ def test_resuming_from_a_file_gives_the_bytes_of_uninterrupted_training(changes,
 def test_an_option_changes_the_result_and_the_same_options_repeat_it(changes, threads, tmp_path):
     results = []
     for other in (changes, changes, {"seed": 1} | changes):
-        options = plain.model_options(**(BASE | other))
+        options = model_options(**(BASE | other))
         results.append(run(training.start(SIZES, options, 0), options, 2, threads).state().vectors["parameters"])
     assert np.array_equal(results[0], results[1])
     assert not np.array_equal(results[0], results[2])
     assert all(np.isfinite(result).all() for result in results)
     if changes:
-        options = plain.model_options(**BASE)
+        options = model_options(**BASE)
         begin = training.start(SIZES, options, 0)
         unchanged = run(begin, options, 2, threads).state().vectors["parameters"]
         name = "ema" if "ema_decay" in changes else "parameters"
-        options = plain.model_options(**(BASE | changes))
+        options = model_options(**(BASE | changes))
         changed = run(training.start(SIZES, options, 0), options, 2, threads).state().vectors[name]
         assert not np.array_equal(changed, unchanged)
 
 
 def test_members_of_different_folds_differ_in_initial_weights_and_order():
-    options = plain.model_options(**BASE, dropout=0.2)
+    options = model_options(**BASE, dropout=0.2)
     begins = [training.start(SIZES, options, fold) for fold in (0, 1)]
     assert not np.array_equal(begins[0].vectors["parameters"], begins[1].vectors["parameters"])
     # with the same initial weights, the orders of the rows still differ
@@ -100,7 +102,7 @@ def test_members_of_different_folds_differ_in_initial_weights_and_order():
 
 
 def test_the_state_to_continue_from_is_not_changed(tmp_path):
-    options = plain.model_options(**BASE, ema_decay=0.9)
+    options = model_options(**BASE, ema_decay=0.9)
     begin = training.start(SIZES, options, 0)
     before = serialize(begin, tmp_path)
     run(begin, options, 1)
@@ -114,7 +116,7 @@ def test_the_state_to_continue_from_is_not_changed(tmp_path):
     [*((option, 32) for option in OPTIONS), *(("everything", size) for size in (34, 50, "full"))],
 )
 def test_more_threads_differ_from_one_in_the_last_bits_only(option, batch_size, threads):
-    options = plain.model_options(**(BASE | {"batch_size": batch_size} | OPTIONS[option]))
+    options = model_options(**(BASE | {"batch_size": batch_size} | OPTIONS[option]))
     one, more = (run(training.start(SIZES, options, 0), options, 3, number).state() for number in (1, threads))
     # the largest measured difference is 2e-5; other random numbers change parameters by more than 0.05. Images are
     # distorted in float32 for any dtype
@@ -127,7 +129,7 @@ def test_more_threads_differ_from_one_in_the_last_bits_only(option, batch_size, 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_the_distortions_of_a_batch_are_those_of_one_generator(threads):
-    options = plain.model_options(**(BASE | {"batch_size": "full", "augment": AUGMENT}))
+    options = model_options(**(BASE | {"batch_size": "full", "augment": AUGMENT}))
     begin, data = training.start(SIZES, options, 0), rows()
     trainer = run(begin, options, 2, threads)
     wanted = np.empty((101, 784), np.float32)
@@ -141,7 +143,7 @@ def test_the_distortions_of_a_batch_are_those_of_one_generator(threads):
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("batch_size", [1, 2, 50, 101, 1000, "full"])
 def test_every_row_is_used_once_per_epoch_for_any_batch_size_and_threads(batch_size, threads):
-    options = plain.model_options(hidden=[6], batch_size=batch_size, learning_rate=1e-30, optimizer={"name": "sgd"})
+    options = model_options(hidden=[6], batch_size=batch_size, learning_rate=1e-30, optimizer={"name": "sgd"})
     trainer = training.Trainer(training.start([784, 6, 10], options, 0), rows(), (28, 28), options, threads)
     wanted = trainer.score(rows())
     for _ in range(2):  # the parameters do not change, so the running means are those of all rows
@@ -152,7 +154,7 @@ def test_every_row_is_used_once_per_epoch_for_any_batch_size_and_threads(batch_s
 
 
 def test_the_order_of_rows_is_different_in_each_epoch():
-    options = plain.model_options(hidden=[6], batch_size=1, learning_rate=0.01, optimizer={"name": "sgd"})
+    options = model_options(hidden=[6], batch_size=1, learning_rate=0.01, optimizer={"name": "sgd"})
     begin = training.start([784, 6, 10], options, 0)
     trainer = training.Trainer(begin, rows(20), (28, 28), options, 1)
     trainer.run_epoch(None)
@@ -169,7 +171,7 @@ def test_the_order_of_rows_is_different_in_each_epoch():
 @pytest.mark.parametrize("changes", [{"augment": AUGMENT}, {"dropout": 0.5}], ids=["augmentation", "dropout"])
 def test_every_epoch_and_every_copy_of_an_image_has_its_own_distortion(changes, threads):
     options = {"hidden": [20], "batch_size": "full", "learning_rate": 1e-30, "optimizer": {"name": "sgd"}}
-    options = plain.model_options(**options, **changes)
+    options = model_options(**options, **changes)
     begin = training.start([784, 20, 10], options, 0)
     one = rows(1)
     losses = []
@@ -190,7 +192,7 @@ def test_skipping_never_lit_pixels_does_not_change_the_result(optimizer):
     # with a weight decay that is too small to change anything, no pixel is skipped
     for decay in (0, 1e-200):
         options = BASE | {"dtype": "float64", "optimizer": optimizer, "ema_decay": 0.9, "weight_decay": decay}
-        options = plain.model_options(**options)
+        options = model_options(**options)
         begin = training.start(SIZES, options, 0)
         found.append(run(begin, options, 4).state().vectors)
     assert found[0].keys() == found[1].keys()
@@ -203,7 +205,7 @@ def test_skipping_never_lit_pixels_does_not_change_the_result(optimizer):
 
 
 def test_weight_decay_shrinks_the_weights_of_never_lit_pixels_too():
-    options = plain.model_options(**(BASE | {"weight_decay": 0.1, "optimizer": {"name": "sgd"}}))
+    options = model_options(**(BASE | {"weight_decay": 0.1, "optimizer": {"name": "sgd"}}))
     data = rows()
     unlit = ~data.images.any(axis=0)
     begin = training.start(SIZES, options, 0)
@@ -213,7 +215,7 @@ def test_weight_decay_shrinks_the_weights_of_never_lit_pixels_too():
 
 
 def test_a_first_layer_smaller_than_the_number_of_tensors_trains():
-    options = plain.model_options(hidden=[1], optimizer={"name": "norm_rms"}, epochs=1)
+    options = model_options(hidden=[1], optimizer={"name": "norm_rms"}, epochs=1)
     data = training.Rows(np.array([[0, 9], [0, 3]], np.uint8), np.array([0, 1], np.uint8), 9)
     trainer = training.Trainer(training.start([2, 1, 2], options, 0), data, (1, 2), options, 1)
     trainer.run_epoch(None)
@@ -226,13 +228,13 @@ def test_a_first_layer_smaller_than_the_number_of_tensors_trains():
     "changes", [{}, {"augment": AUGMENT}, {"dropout": 0.1, "ema_decay": 0.99}, {"dtype": "float64"}]
 )
 def test_it_learns_real_digits(changes, threads):
-    options = plain.model_options(hidden=[32], batch_size=20, learning_rate=0.004, epochs=15, **changes)
+    options = model_options(hidden=[32], batch_size=20, learning_rate=0.004, epochs=15, **changes)
     trainer = run(training.start([784, 32, 10], options, 0), options, 15, threads, rows(300))
     assert trainer.score(rows(100, first=300))[1] > 0.75
 
 
 def test_the_score_is_that_of_the_averaged_weights_if_there_are_any():
-    options = plain.model_options(**BASE, ema_decay=0.99)
+    options = model_options(**BASE, ema_decay=0.99)
     trainer = run(training.start(SIZES, options, 0), options, 3)
     vectors, data = trainer.state().vectors, rows(50, first=200)
     scores = {}
@@ -248,7 +250,7 @@ def test_the_score_is_that_of_the_averaged_weights_if_there_are_any():
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [20, "full"])
 def test_divergence_is_an_error_with_epoch_loss_and_the_option_to_lower(batch_size, threads):
-    options = plain.model_options(hidden=[8], batch_size=batch_size, learning_rate=1e30, optimizer={"name": "sgd"})
+    options = model_options(hidden=[8], batch_size=batch_size, learning_rate=1e30, optimizer={"name": "sgd"})
     begin = training.start([784, 8, 10], options, 0)
     wanted = r"epoch \d: the loss is (nan|inf); lower learning_rate \(now 1e\+30\)"
     with pytest.raises(FloatingPointError, match=wanted):
@@ -257,7 +259,7 @@ def test_divergence_is_an_error_with_epoch_loss_and_the_option_to_lower(batch_si
 
 @pytest.mark.filterwarnings("error")
 def test_divergence_in_the_last_step_is_an_error_too():
-    options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e30, optimizer={"name": "sgd"})
+    options = model_options(hidden=[8], batch_size="full", learning_rate=1e30, optimizer={"name": "sgd"})
     trainer = run(training.start([784, 8, 10], options, 0), options, 1)  # the loss of the epoch is from before the step
     with pytest.raises(FloatingPointError, match="diverged in epoch 1: the loss is nan"):
         trainer.score(rows())
@@ -265,13 +267,13 @@ def test_divergence_in_the_last_step_is_an_error_too():
 
 @pytest.mark.filterwarnings("error")
 def test_parameters_that_overflow_are_an_error_without_a_score():
-    options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e300, optimizer={"name": "sgd"})
+    options = model_options(hidden=[8], batch_size="full", learning_rate=1e300, optimizer={"name": "sgd"})
     with pytest.raises(FloatingPointError, match="diverged in epoch 1"):
         run(training.start([784, 8, 10], options, 0), options, 1)
 
 
 def test_a_gradient_clip_prevents_divergence():
-    options = plain.model_options(
+    options = model_options(
         hidden=[8], batch_size=20, learning_rate=1, optimizer={"name": "sgd", "momentum": 0.9}, gradient_clip=1e-3
     )
     trainer = training.Trainer(training.start([784, 8, 10], options, 0), rows(), (28, 28), options, 1)

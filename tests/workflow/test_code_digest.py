@@ -1,4 +1,4 @@
-"""The digest of a rule's code changes with the definitions that its script can reach, and with nothing else."""
+"""The digest of a rule's code depends exactly on the definitions that its script can reach."""
 
 import ast
 import functools
@@ -13,10 +13,8 @@ from mnist_numpy.planning import software
 from mnist_numpy.planning.code import Code
 from mnist_numpy.planning.memory import Memory
 
-pytest_plugins = "finished_run"
-
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-OF_NO_STAGE = ("publish.py", "identify.py")  # their results are of no other content
+OF_NO_STAGE = ("publish.py", "identify.py")  # no other result depends on theirs
 RULES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.name not in OF_NO_STAGE)
 WINGS = [SCRIPTS / "mnist_numpy" / wing for wing in ("ann", "files", "figures")]
 MODULES = [path for wing in WINGS for path in wing.glob("*.py") if path.name != "__init__.py"]
@@ -24,7 +22,7 @@ FILES = sorted(
     str(path.relative_to(SCRIPTS))
     for path in (*(SCRIPTS / f"{rule}.py" for rule in RULES), *MODULES, SCRIPTS / "mnist_numpy" / "harness.py")
 )
-# by a person's hand, in words of the README
+# written by hand, as the README describes it
 WANTED = {
     "mnist_numpy/files/comparison.py:best_model": {"figures", "report", "submission"},
     "mnist_numpy/ann/augment.py:Distortion": {"train", "evaluate", "predict", "figures"},
@@ -48,7 +46,7 @@ WANTED = {
 
 @pytest.fixture(scope="module")
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the scripts and templates, which the digests are then of."""
+    """A copy of the scripts and templates; the digests are computed from it."""
     folder = tmp_path_factory.mktemp("code") / "workflow"
     for part in (SCRIPTS, SCRIPTS.parent / "report"):
         shutil.copytree(part, folder / part.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -60,7 +58,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def digests(scripts: Path) -> Callable[[], dict[str, str]]:
-    """Return a function that computes the digest of every rule, as a next run with the same memory would."""
+    """Return a function that computes the digest of every rule, as another run with the same memory would."""
     memory = Memory(None)
 
     def compute() -> dict[str, str]:
@@ -79,7 +77,7 @@ def reached() -> dict[str, set[str]]:
 
 @functools.cache
 def imported(rule: str) -> set[str]:
-    """Return the files that a script imports from beside it, as Python's own module finder sees it."""
+    """Return the files below scripts/ that a script imports, according to Python's own module finder."""
     finder = modulefinder.ModuleFinder([str(SCRIPTS)])
     finder.run_script(str(SCRIPTS / f"{rule}.py"))
     files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}
@@ -87,9 +85,9 @@ def imported(rule: str) -> set[str]:
 
 
 def functions(source: str) -> Iterator[tuple[str, str]]:
-    """Yield each function and each class with methods, and the file with it changed.
+    """Yield the name of each function and each class with methods, and the source with a change in it.
 
-    That a change anywhere in a definition changes its hash, and no other's, is tested in test_code_of_scripts.py.
+    test_code_of_scripts.py tests that a change anywhere in a definition changes its hash and no other one.
     """
     lines = source.splitlines()
     for outer in ast.parse(source).body:
@@ -102,7 +100,7 @@ def functions(source: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_changing_any_function_reruns_the_stages_that_can_reach_it(file, scripts, digests):
+def test_changing_a_function_reruns_the_stages_that_reach_it(file, scripts, digests):
     source = (SCRIPTS / file).read_text(encoding="utf-8")
     before = digests()
     seen = set()
@@ -112,7 +110,7 @@ def test_changing_any_function_reruns_the_stages_that_can_reach_it(file, scripts
         rerun = {rule for rule in RULES if after[rule] != before[rule]}
         assert rerun == {rule for rule in RULES if f"{file}:{name}" in reached()[rule]}, name
         assert rerun <= {rule for rule in RULES if file in imported(rule)}, name
-        assert rerun, f"{name} is of no use"
+        assert rerun, f"no script reaches {name}"
         assert rerun == WANTED.get(f"{file}:{name}", rerun), name
         seen.add(f"{file}:{name}")
     (scripts / file).write_text(source, encoding="utf-8")
@@ -120,7 +118,7 @@ def test_changing_any_function_reruns_the_stages_that_can_reach_it(file, scripts
     assert {name for name in WANTED if name.startswith(f"{file}:")} <= seen
 
 
-def test_every_module_of_the_library_is_reached_and_training_does_not_reach_figures():
+def test_every_module_is_reached_and_training_reaches_no_figures():
     files = {rule: {name.partition(":")[0] for name in names} for rule, names in reached().items()}
     assert set(FILES) <= set().union(*files.values())
     assert not files["train"] & {
@@ -131,7 +129,7 @@ def test_every_module_of_the_library_is_reached_and_training_does_not_reach_figu
     assert not files["normalize"] & {"mnist_numpy/ann/network.py", "mnist_numpy/ann/training.py"}
 
 
-def test_every_result_records_its_rule_its_options_and_the_digest_of_its_script(finished_run):
+def test_every_result_records_rule_options_and_digest(finished_run):
     records = [json.loads(path.read_text()) for path in finished_run.path.glob("results/store/**/*.made.json")]
     assert {record["rule"] for record in records} == set(RULES)
     # 4 shards, 8 checkpoints of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
@@ -143,7 +141,7 @@ def test_every_result_records_its_rule_its_options_and_the_digest_of_its_script(
         assert record["packages"] == now.packages(record["rule"]), record["rule"]
 
 
-def test_no_script_looks_at_the_whole_configuration():
+def test_no_script_reads_the_whole_config():
     for path in SCRIPTS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "snakemake":

@@ -1,4 +1,4 @@
-"""Every function that a job runs is in what its script is said to reach: a whole run, traced."""
+"""Every function that a job runs is among those that its script can reach; checked by tracing a whole run."""
 
 import functools
 import json
@@ -7,14 +7,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import BIN
 from mnist_numpy.planning.code import Code
+
+from tests.support.workspace import BIN
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name != "identify.py")
-# the function of a script, where it is not of the script's name
+# the function of a script, if it does not have the script's name
 OWN = {"folds.py": "folds.py:assign_folds", "publish.py": "mnist_numpy/planning/view.py:publish"}
-# Python imports this by itself as it starts; a job's script is a copy, such as .snakemake/scripts/tmpx1y2.train.py
+# Python imports this when it starts; the script of a job is a copy, such as .snakemake/scripts/tmpx1y2.train.py
 TRACER = """
 import atexit, json, os, sys, tempfile, threading
 
@@ -29,7 +30,7 @@ if "/.snakemake/scripts/" in script:
 
     def note(frame, event, argument):
         code = frame.f_code
-        # a function, neither a module nor the body of a class; nor what a check of the job calls
+        # only functions, no modules or class bodies, and nothing that a check of the job calls
         if code.co_flags & 1 and not ("/workflow/scripts/" in code.co_filename and is_check(frame.f_back)):
             ran.add((code.co_filename, code.co_qualname))
 
@@ -69,7 +70,7 @@ def traces(once, build_workspace) -> Path:
 
 @functools.cache
 def ran(traces: Path) -> dict[str, set[str]]:
-    """Return by script the outermost definitions of the functions that ran; a method's is its class."""
+    """Return the outermost definitions of the functions that ran, by script; for a method it is the class."""
     found: dict[str, set[str]] = {name: set() for name in NAMES}
     for trace in traces.iterdir():
         started, functions = json.loads(trace.read_text(encoding="utf-8"))
@@ -86,14 +87,14 @@ def ran(traces: Path) -> dict[str, set[str]]:
 def test_every_function_that_ran_is_reached(script, traces):
     own = OWN.get(script, f"{script}:{script.removesuffix('.py')}")
     assert {own, "mnist_numpy/harness.py:job", "mnist_numpy/harness.py:report_errors"} <= ran(traces)[script], (
-        "it was not traced"
+        "the script was not traced"
     )
     not_reached = ran(traces)[script] - Code(SCRIPTS).find_dependencies(script).definitions.keys()
-    # these decide whether a job runs, never what it makes
+    # the planning functions decide whether a job runs, not what it produces
     assert {name for name in not_reached if not name.startswith("mnist_numpy/planning/")} == set()
 
 
-def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(traces):
+def test_functions_deep_in_the_package_are_traced_in_all_threads(traces):
     deep = {
         "mnist_numpy/ann/training.py:Trainer",
         "mnist_numpy/ann/augment.py:Distortion",
@@ -106,19 +107,19 @@ def test_the_run_comes_deep_into_the_package_in_the_main_thread_and_in_others(tr
     ]
 
 
-def test_every_template_that_was_filled_is_counted(traces):
+def test_every_rendered_template_is_part_of_the_code(traces):
     filled = {Path(file).name for file in files_that_ran(traces) if "/workflow/report/" in file}
     counted = Code(SCRIPTS).templates(SCRIPTS.parent / "report", "report.html.j2").keys()
     assert {"report.html.j2", "macros.j2", "page.css", "draw.js"} <= filled <= counted
 
 
 def files_that_ran(traces: Path) -> set[str]:
-    """Return the files of the functions that ran; Jinja makes one of each template."""
+    """Return the files of the functions that ran; Jinja compiles each template to a function."""
     return {file for trace in traces.iterdir() for file, _ in json.loads(trace.read_text(encoding="utf-8"))[1]}
 
 
-def test_the_same_run_elsewhere_gives_the_same_bytes(undisturbed, traces):
-    """In another folder, on one core, and traced."""
+def test_the_same_run_elsewhere_produces_the_same_bytes(undisturbed, traces):
+    """The other run is in another folder, on one core, and traced."""
     other = traces.parent
     for name in (
         "results/data/train/train.parquet",

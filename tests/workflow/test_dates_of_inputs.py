@@ -1,13 +1,12 @@
-"""Dates never matter: every input of every rule is `ancient`, but the one that asks for publishing."""
+"""Dates do not matter: every input of every rule is `ancient`, except the request to publish."""
 
 import json
-import os
 import subprocess
 import sys
 
-from conftest import BIN
+from tests.support.workspace import environment
 
-# `snakemake --dry-run`, which writes down the inputs of its graph's jobs before it looks which have to run
+# runs `snakemake --dry-run` and writes the inputs of all jobs to a file before it checks which jobs must run
 LOOK = """
 import json, sys
 from snakemake.cli import main
@@ -33,7 +32,7 @@ def test_every_input_of_every_rule_is_ancient_but_the_request(make_workspace):
     result = subprocess.run(
         [sys.executable, "-c", LOOK],
         cwd=workspace.path,
-        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+        env=environment(),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -48,5 +47,5 @@ def test_every_input_of_every_rule_is_ancient_but_the_request(make_workspace):
     }
     by_date = {(rule, file) for rule, file, ancient in inputs if not ancient and rule != "all"}
     assert by_date == {("publish", "results/requested.json")}
-    # `all` makes nothing: what it collects is published
+    # `all` only collects published files
     assert all(file.startswith("results/") and "/store/" not in file for rule, file, _ in inputs if rule == "all")

@@ -1,4 +1,4 @@
-"""Every key of the schema: what the README says of it, and that changing it reruns what the README says."""
+"""Every key of the schema has a row in config/README.md, and changing it reruns what the README says."""
 
 import copy
 import functools
@@ -12,17 +12,18 @@ from mnist_numpy.planning.graph import find_jobs_to_run
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.plan import load_plan
 from mnist_numpy.planning.software import Software
-from options import ROOT, SCHEMA, options, readme_tables
-from reruns import FINISHED, planned_jobs, rules
 
-pytest_plugins = "finished_run"
+from tests.support.finished_run import FINISHED
+from tests.support.jobs import planned_jobs, rules_of
+from tests.support.options import SCHEMA, options, readme_tables
+from tests.support.workspace import ROOT
 
 OPTIONS = {f"{option.path[0]}: {option.name}": option for option in options()}
 ROWS = {f"{heading}: {row[0].strip('`')}": row for heading, row in readme_tables() if heading in SCHEMA["properties"]}
 WORDS = {row[0]: set(row[1].split(", ")) - {""} for heading, row in readme_tables() if heading == "What reruns when"}
-# which of the finished run's models has an optimizer's or a schedule's own keys
+# the models of the finished run that have the keys of an optimizer or schedule
 HAS = {"": "adam", "adam": "adam", "sgd": "sgd", "norm_rms": "norm_rms", "cosine": "norm_rms"}
-# what the README writes out
+# the YAML examples of the README
 EXAMPLES = [
     yaml.safe_load(block.split("```")[0])
     for block in (ROOT / "config" / "README.md").read_text(encoding="utf-8").split("```yaml")[1:]
@@ -77,12 +78,12 @@ def test_the_readme_has_no_other_rows():
 
 @functools.cache
 def software() -> Software:
-    """Return what the scripts can run, which is the same for all options."""
+    """Return the code that the scripts can run, which is the same for all options."""
     return Software(Memory(None))
 
 
 def planned_here() -> set[str]:
-    """Return the jobs that would run in this folder, as `planned_jobs` does."""
+    """Return the jobs that would run in the current folder, named as by `planned_jobs`."""
     plan = load_plan()
     plan.software = software()
     results = plan.results()
@@ -104,9 +105,9 @@ def test_changing_an_option_reruns_what_the_readme_says(name, finished, monkeypa
     finished.configure(after)
     monkeypatch.chdir(finished.path)
     jobs = planned_here()
-    # Snakemake asks the same planner; every eighth time it is asked itself
+    # Snakemake uses the same planner; every eighth time Snakemake itself is run
     assert list(OPTIONS).index(name) % 8 or planned_jobs(finished.plan().stdout) == jobs
-    assert rules(jobs) == WORDS[ROWS[name][4]]
+    assert rules_of(jobs) == WORDS[ROWS[name][4]]
     if path[0] == "models":
         of_models = {job.split()[1] for job in jobs if job.split()[0] in ("train", "export", "evaluate", "predict")}
         assert of_models <= {path[1]}
@@ -121,7 +122,7 @@ def test_an_entry_of_vary_trains_its_own_members_and_no_others(finished):
         assert {job for job in jobs if job.startswith("train ")} == trained
 
 
-def test_an_entry_of_vary_sets_keys_of_preprocess_one_by_one_and_augment_as_a_whole():
+def test_vary_merges_preprocess_and_replaces_augment():
     model = {
         "preprocess": {"deskew": True, "ink_spread": [5.6, 4.5]},
         "augment": {"rotate": 5, "shift": 1},
@@ -135,7 +136,7 @@ def test_an_entry_of_vary_sets_keys_of_preprocess_one_by_one_and_augment_as_a_wh
     assert (second["augment"]["rotate"], second["augment"]["shift"]) == (9, 0)
 
 
-def test_the_readme_s_sweep_is_a_configuration():
+def test_the_sweep_in_the_readme_is_valid():
     [sweep] = [example for example in EXAMPLES if "models" in example]
     models = read_settings(sweep, [])["models"]
     assert {name: model["hidden"] for name, model in models.items()} == {

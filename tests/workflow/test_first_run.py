@@ -1,9 +1,9 @@
-"""A first run, a second, and the same run elsewhere."""
+"""A first run produces a submission; a second one has nothing to do."""
 
 import csv
 
 
-def test_first_run_makes_a_submission_and_a_second_has_nothing_to_do(spoilable):
+def test_a_first_run_and_a_second(spoilable):
     assert "out of fold" in spoilable.read("said.txt").decode()
     rows = list(csv.reader(spoilable.read("results/submission.csv").decode().splitlines()))
     assert rows[0] == ["ImageId", "Label"]
@@ -11,7 +11,7 @@ def test_first_run_makes_a_submission_and_a_second_has_nothing_to_do(spoilable):
     assert {row[1] for row in rows[1:]} <= set("0123456789")
     second = spoilable.snakemake()
     assert "Nothing to be done" in second.stdout
-    # what was asked for in part says nothing of the rest
+    # a run of one target prints no accuracy
     part = spoilable.snakemake("--force", "results/figures/samples.svg")
     assert "out of fold" not in part.stdout
     assert "done" in part.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""The workflow as a part of a bigger one: `module`, with another config and other result paths."""
+"""The workflow as a module of a larger one, with another config and other result paths."""
 
 import os
 import re
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PARTS, ROOT, Workspace, write_csv
+
+from tests.support.tables import write_csv
+from tests.support.workspace import ROOT, Workspace, copy_workflow
 
 FETCH = """
 rule fetch:
@@ -41,13 +43,10 @@ rule answer:
 
 @pytest.fixture(scope="session")
 def finished_bigger(once: Callable, real_train: list[list[str]], real_test: list[list[str]]) -> Workspace:
-    """A folder with a bigger workflow, a copy of this one, and tables, after a run; `said.txt` is what it told."""
+    """A folder with a larger workflow, a copy of this one, and tables, after a run whose output is in said.txt."""
 
     def run(folder: Path) -> None:
-        for part in PARTS:
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy2
-            (folder / "mnist-numpy").mkdir(parents=True, exist_ok=True)
-            copy(ROOT / part, folder / "mnist-numpy" / part)
+        copy_workflow(folder / "mnist-numpy")
         shutil.copytree(ROOT / "profiles" / "default", folder / "profiles" / "default")
         write_csv(folder / "tables" / "train.csv", real_train[:201])
         write_csv(folder / "tables" / "test.csv", real_test)
@@ -59,44 +58,44 @@ def finished_bigger(once: Callable, real_train: list[list[str]], real_test: list
 
 @pytest.fixture
 def bigger(finished_bigger: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of it."""
+    """A copy of the folder with the larger workflow."""
     return finished_bigger.copy(tmp_path / "bigger")
 
 
-def say(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH) -> None:
-    """Let the bigger workflow say something else."""
+def rewrite(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH) -> None:
+    """Replace a text in the larger workflow."""
     assert old in BIGGER
     (bigger.path / "Snakefile").write_text(rules + BIGGER.replace(old, new, 1), encoding="utf-8")
 
 
 def plan(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH, check: bool = True) -> str:
-    """Return what would run if the bigger workflow said something else."""
-    say(bigger, old, new, rules)
+    """Replace a text in the larger workflow, and return what would run."""
+    rewrite(bigger, old, new, rules)
     return bigger.plan(check=check).stdout
 
 
 def rules_of(output: str) -> set[str]:
-    """Return the rules of this workflow that a run did."""
+    """Return the rules of this workflow in the output of a run."""
     return set(re.findall(r"^(?:local)?(?:rule|checkpoint) mnist_(\w+):", output, re.MULTILINE))
 
 
-def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
+def test_a_larger_workflow_uses_the_rules_under_other_names(bigger):
     assert bigger.read("answer.txt").split() == [b"151"]
     assert [path.parent.name for path in bigger.path.rglob("results")] == ["digits"]
-    # its closing words are not those of the bigger one
+    # the module does not print its summary at the end
     assert "out of fold" not in bigger.read("said.txt").decode()
     assert "Nothing to be done" in plan(bigger)
-    # a change of the module's config reruns what it must, and nothing else
+    # a change of the module's config reruns only what depends on it
     again = plan(bigger, '"epochs": 1', '"epochs": 2')
     assert "rule mnist_train:" in again
     assert "rule mnist_normalize:" not in again
-    # with the default profile, what decides no result reruns nothing
+    # with the default profile, changes that affect no result rerun nothing
     (bigger.path / "mnist-numpy" / "workflow" / "scripts" / "train.py").touch()
     assert "Nothing to be done" in plan(bigger, '"epochs": 1', '"epochs": 1, "checkpoint_every": 3')
-    # a table that is not there is refused, though what was made of another stands
+    # a missing table is refused, although there are results of another table
     gone = plan(bigger, "tables/train*.csv", "tables/nothere.csv", check=False)
     assert re.search(r"data\.train: there is no file /\S+/tables/nothere\.csv; fix the path .*above `use rule`", gone)
-    # one under the prefix that no rule makes is known by its content, as in the plain workflow
+    # a table under the prefix that no rule makes is identified by its content, as in this workflow alone
     table = bigger.path / "digits" / "tables" / "test.csv"
     written = table.stat()
     assert "Nothing to be done" in plan(bigger, rules="")
@@ -107,26 +106,26 @@ def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
     assert "data.test: there is no file digits/tables/test.csv" in plan(bigger, rules="", check=False)
 
 
-def test_a_published_name_is_of_the_config_that_asks_for_it(bigger):
+def test_a_published_file_follows_the_current_config(bigger):
     name = "digits/results/submission.csv"
     first = bigger.read(name)
-    say(bigger, '"folds"', '"submission": {"columns": ["id", "digit"]}, "folds"')
+    rewrite(bigger, '"folds"', '"submission": {"columns": ["id", "digit"]}, "folds"')
     assert rules_of(bigger.snakemake(name).stdout) == {"submission", "report", "publish"}
     assert bigger.read(name) == first.replace(b"ImageId,Label", b"id,digit") != first
-    say(bigger)
+    rewrite(bigger)
     assert rules_of(bigger.snakemake(name).stdout) == {"publish"}
     assert bigger.read(name) == first
     assert "Nothing to be done" in bigger.plan(name).stdout
 
 
-def test_a_table_that_a_rule_makes_counts_by_what_is_in_it_also_after_runs_that_failed(bigger, real_test):
+def test_a_table_that_a_rule_makes_is_identified_by_its_content(bigger, real_test):
     table, answer = bigger.path / "tables" / "test.csv", bigger.read("answer.txt")
-    # the rule that makes it fails, as often as it is tried
+    # the rule that makes the table fails each time
     write_csv(table, [*real_test[:50], [*real_test[50][:-1], "many"]])
     (bigger.path / "tables" / "broken").touch()
     assert bigger.snakemake(check=False).returncode == bigger.snakemake(check=False).returncode == 1
     (bigger.path / "tables" / "broken").unlink()
-    # it is made, and refused as often as it is read
+    # the table is made, and refused each time it is read
     for _ in range(2):
         refused = bigger.snakemake(check=False)
         assert refused.returncode == 1
@@ -134,12 +133,12 @@ def test_a_table_that_a_rule_makes_counts_by_what_is_in_it_also_after_runs_that_
             r"^normalize: digits/tables/test\.csv: .*\n  row 50, .*'many' is not an integer", refused.stdout, re.M
         )
     assert bigger.read("answer.txt") == answer
-    # mended, all that depends on it is made in the same run
+    # after it is fixed, all results that depend on it are made in the same run
     write_csv(table, real_test[:101])
     run = bigger.snakemake().stdout
     assert rules_of(run) == {"identify", "normalize", "quality", "predict", "score", "submission", "report", "publish"}
     assert bigger.read("answer.txt").split() == [b"101"]
     assert "Nothing to be done" in bigger.plan().stdout
-    # the same table made anew is seen to be the same
+    # the same table, made again, is recognized
     table.touch()
     assert rules_of(bigger.snakemake().stdout) == {"identify", "publish"}

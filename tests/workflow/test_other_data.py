@@ -1,4 +1,4 @@
-"""Other tables by configuration alone: shape, range, names, ids, classes, wrappings, several shards."""
+"""Other tables need only another config: shape, range, names, ids, classes, compression, several shards."""
 
 import csv
 import gzip
@@ -6,11 +6,12 @@ import zipfile
 
 import pyarrow.parquet as pq
 import yaml
-from conftest import SMALL_CONFIG
+
+from tests.support.workspace import SMALL_CONFIG
 
 
 def shrink(rows: list[list[str]], labelled: bool) -> list[list[str]]:
-    """Turn 28 x 28 tables to 255 into 7 x 7 tables to 16, with pixel columns that begin at p1."""
+    """Shrink images of 28 x 28 pixels up to 255 to 7 x 7 pixels up to 16; the columns are named p1, p2, …"""
     first = 1 if labelled else 0
     small = [[*(["digit"] if labelled else []), *(f"p{i}" for i in range(1, 50))]]
     for row in rows[1:]:
@@ -24,7 +25,7 @@ def shrink(rows: list[list[str]], labelled: bool) -> list[list[str]]:
     return small
 
 
-def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, real_train, real_test):
+def test_another_shape_names_ids_classes_compression_and_shards(make_workspace, real_train, real_test):
     train, test = shrink(real_train, True), shrink(real_test, False)
     test = [["key", *test[0], "digit"], *([str(900 + i), *row, "0"] for i, row in enumerate(test[1:]))]
     config = {
@@ -76,7 +77,7 @@ def test_another_shape_names_ids_classes_wrappings_and_shards(make_workspace, re
     assert {row["model"] for row in comparison} == {"mlp", "flat", "mlp + flat"}
 
 
-def test_without_a_test_table_there_is_a_page_and_no_submission(spoilable):
+def test_without_a_test_table_there_is_no_submission(spoilable):
     spoilable.configure({**SMALL_CONFIG, "data": {"train": "data/train.csv", "test": None}})
     said = spoilable.snakemake().stdout
     assert "out of fold" in said

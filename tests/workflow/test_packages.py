@@ -1,12 +1,12 @@
-"""Another version of a package makes anew what uses it, and nothing else."""
+"""Another version of a package rebuilds the results that use it, and no others."""
 
 import pytest
-from reruns import CHECKPOINTS, NOTHING, normalize, planned_jobs, retrained
 
-pytest_plugins = "finished_run"
+from tests.support.finished_run import CHECKPOINTS
+from tests.support.jobs import NOTHING, normalize, planned_jobs, retrain
 
-ALL = normalize("train-1", "train-2", "test-1", "test-2") | retrained(CHECKPOINTS) | {"quality", "samples", "folds"}
-# what reads no figure does not follow from one
+ALL = normalize("train-1", "train-2", "test-1", "test-2") | retrain(CHECKPOINTS) | {"quality", "samples", "folds"}
+# only the report reads figures
 MADE_WITH = {
     "numpy": ALL,
     "matplotlib": {"samples", "figures", "report"},
@@ -16,10 +16,10 @@ MADE_WITH = {
 
 
 @pytest.mark.parametrize("package", MADE_WITH)
-def test_another_version_of_a_package_remakes_what_uses_it(package, finished, tmp_path):
+def test_another_version_of_a_package_rebuilds_what_uses_it(package, finished, tmp_path):
     installed = tmp_path / "packages" / f"{package}-99.0.dist-info"
     installed.mkdir(parents=True)
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99.0\n", encoding="utf-8")
-    told = finished.snakemake("--dry-run", PYTHONPATH=str(installed.parent)).stdout
-    assert planned_jobs(told) == MADE_WITH[package]
+    output = finished.snakemake("--dry-run", PYTHONPATH=str(installed.parent)).stdout
+    assert planned_jobs(output) == MADE_WITH[package]
     assert planned_jobs(finished.plan().stdout) == NOTHING

@@ -1,4 +1,4 @@
-"""What README.md and docs/ say to type is typed."""
+"""The code and commands in README.md, docs/ and CONTRIBUTING.md work, and their links exist."""
 
 import re
 import shlex
@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import ROOT, SMALL_CONFIG
 from mnist_numpy.ann.preprocess import straighten
+
+from tests.support.workspace import ROOT, SMALL_CONFIG
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
@@ -20,13 +21,13 @@ COMMANDS = sorted(
         match.strip()
         for match in re.findall(r"^ {4}(snakemake --.*?)(?:  |$)|`(snakemake --[^`|]*)", BOTH, re.MULTILINE)
         for match in match
-        if match and "profiles/slurm" not in match  # that one is run by the tests of the cluster
+        if match and "profiles/slurm" not in match  # the tests of the cluster run this one
     }
 )
 TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)))
 
 
-def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undisturbed, monkeypatch):
+def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, monkeypatch):
     [code] = [text for language, text in BLOCKS if language == "python" and "np.load" in text]
     monkeypatch.chdir(undisturbed.path)
     shard = pq.read_table("results/data/train/train.parquet")
@@ -39,9 +40,9 @@ def test_the_lines_of_numpy_that_use_the_weights_give_our_own_predictions(undist
     np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
 
 
-def test_the_lines_of_numpy_that_straighten_do_what_the_default_model_does(real_train):
+def test_the_numpy_code_for_preprocessing_does_what_the_default_does(real_train):
     [code] = [text for language, text in BLOCKS if language == "python" and "slant" in text]
-    odd = np.zeros((5, 28, 28), np.uint8)  # blank, one row, a steep stroke, and lit to the edges
+    odd = np.zeros((5, 28, 28), np.uint8)  # a blank image, one row, a steep stroke, and images with ink up to the edges
     odd[1, 9, 3:20] = 255
     odd[2, range(13, 16), [2, 13, 25]] = 255
     odd[3:] = np.random.default_rng(0).integers(0, 256, (2, 28, 28))
@@ -54,7 +55,7 @@ def test_the_lines_of_numpy_that_straighten_do_what_the_default_model_does(real_
     assert np.mean(apart > 0) < 0.001
 
 
-def test_the_digits_of_scikit_learn_are_learned_as_it_says(make_workspace, monkeypatch):
+def test_the_example_with_scikit_learn_works(make_workspace, monkeypatch):
     workspace = make_workspace()
     monkeypatch.chdir(workspace.path)
     [code] = [text for language, text in BLOCKS if language == "python" and "load_digits" in text]
@@ -67,7 +68,7 @@ def test_the_digits_of_scikit_learn_are_learned_as_it_says(make_workspace, monke
     assert len(workspace.read("results/submission.csv").splitlines()) == 1 + 497
 
 
-def test_every_command_it_names_is_understood_and_can_be_planned(make_workspace):
+def test_every_command_can_be_planned(make_workspace):
     workspace = make_workspace()
     for table in ("train", "test"):
         (workspace.path / f"data/{table}.csv.zip").symlink_to(ROOT / f"data/{table}.csv.zip")
@@ -80,19 +81,19 @@ def test_every_command_it_names_is_understood_and_can_be_planned(make_workspace)
 
 
 @pytest.mark.parametrize("target", ["".join(names) for names in TARGETS])
-def test_every_target_it_names_is_there(target):
+def test_every_make_goal_exists(target):
     assert subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, timeout=60).returncode == 0
 
 
-def test_it_begins_with_the_two_commands_that_do_everything():
+def test_it_begins_with_make_run_and_make_test():
     assert [line.split("#")[0].strip() for line in BLOCKS[0][1].strip().splitlines()] == ["make run", "make test"]
 
 
-def test_every_file_they_link_to_is_there():
+def test_every_linked_file_exists():
     for page in [*PAGES, ROOT / "config" / "README.md", ROOT / "profiles" / "README.md"]:
         links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")) if "://" not in link]
         assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
-def test_the_readme_is_a_door():
+def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900

@@ -1,4 +1,4 @@
-"""Results that are edited, deleted, moved, copied and dated: what counts is which are there and what is in them."""
+"""Results that are edited, deleted, moved, copied or redated: only existence and content matter."""
 
 import os
 import shutil
@@ -7,50 +7,44 @@ import time
 
 import pyarrow
 import pytest
-from reruns import (
-    FINISHED,
-    NOTHING,
-    PUBLISHING,
+
+from tests.support.changes import (
     append,
     both,
     config,
-    dated,
     delete,
     edit,
     forget_snakemake,
     model,
-    normalize,
-    planned_jobs,
     put_in_place,
-    rescored,
-    retrained,
+    set_date,
     touch,
 )
+from tests.support.finished_run import FINISHED
+from tests.support.jobs import NOTHING, PUBLISHING, normalize, planned_jobs, rescore, retrain
 
-pytest_plugins = "finished_run"
-
-BETWEEN = (
+INTERMEDIATE = (
     *("results/data/*/*.parquet", "results/data/folds-*", "results/predictions/*/*"),
     *("results/models/*/fold-*/epoch-*", "results/models/*/fold-*/weights.npz", "results/models/*/validation.parquet"),
 )
-BETWEEN_IN_STORE = (
+INTERMEDIATE_IN_STORE = (
     *("results/store/normalize/*/*/*.parquet", "results/store/folds/*/*", "results/store/predict/*/*/*"),
     *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
 )
 CASES = {
     # --- dates
     "a touch of every result": (touch("results/**/*"), NOTHING),
-    "all tables and results of one date": (dated(0, "data/*", "results/**/*"), NOTHING),
-    "all tables dated ahead": (dated(3 * 3600, "data/*"), NOTHING),
-    "all results dated ahead": (dated(3 * 3600, "results/**/*"), NOTHING),
-    "all tables and results dated ahead": (dated(3 * 3600, "data/*", "results/**/*"), NOTHING),
-    "all tables dated far back": (dated(-1e9, "data/*"), NOTHING),
-    "all results dated far back": (dated(-1e9, "results/**/*"), NOTHING),
-    # --- what Snakemake has noted
+    "all tables and results of one date": (set_date(0, "data/*", "results/**/*"), NOTHING),
+    "all tables dated ahead": (set_date(3 * 3600, "data/*"), NOTHING),
+    "all results dated ahead": (set_date(3 * 3600, "results/**/*"), NOTHING),
+    "all tables and results dated ahead": (set_date(3 * 3600, "data/*", "results/**/*"), NOTHING),
+    "all tables dated far back": (set_date(-1e9, "data/*"), NOTHING),
+    "all results dated far back": (set_date(-1e9, "results/**/*"), NOTHING),
+    # --- Snakemake's own records
     "logs and benchmarks deleted": (delete("results/logs/**/*", "results/benchmarks/**/*"), NOTHING),
-    "Snakemake's record deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
-    "all that Snakemake has noted deleted": (forget_snakemake, NOTHING),
-    # --- published results by hand
+    "Snakemake's metadata deleted": (delete(".snakemake/metadata/**/*"), NOTHING),
+    "all records of Snakemake deleted": (forget_snakemake, NOTHING),
+    # --- changes to published results
     "the submission deleted": (delete("results/submission.csv"), PUBLISHING),
     "the submission edited": (edit("results/submission.csv", "1,", "1,9"), PUBLISHING),
     "the page deleted": (delete("results/report.html"), PUBLISHING),
@@ -59,7 +53,7 @@ CASES = {
     "the list of what is published deleted": (delete("results/published.json"), PUBLISHING),
     "the list of what is published damaged": (edit("results/published.json", "{", "["), PUBLISHING),
     "the request deleted": (delete("results/requested.json"), NOTHING),
-    "published files between deleted": (delete(*BETWEEN), PUBLISHING),
+    "published intermediate files deleted": (delete(*INTERMEDIATE), PUBLISHING),
     "another model's weights in place": (
         put_in_place("results/models/norm_rms/fold-1/weights.npz", "results/models/sgd/fold-1/weights.npz"),
         PUBLISHING,
@@ -68,80 +62,80 @@ CASES = {
         put_in_place("results/data/train/train-1.parquet", "results/data/train/train-2.parquet"),
         PUBLISHING,
     ),
-    # --- the store by hand
+    # --- changes to the store
     "records deleted": (delete("results/store/**/*.made.json"), NOTHING),
-    "what is known of files deleted": (delete("results/store/memory.json"), NOTHING),
-    "files between deleted in the store": (delete(*BETWEEN_IN_STORE), PUBLISHING),
-    "a train shard deleted, and predicted with other views": (
+    "the memory of known files deleted": (delete("results/store/memory.json"), NOTHING),
+    "intermediate files deleted in the store": (delete(*INTERMEDIATE_IN_STORE), PUBLISHING),
+    "a train shard deleted, another number of views": (
         both(
             delete("results/store/normalize/train/*/train-1.parquet"),
             model("sgd", predict={"test_time_augmentation": 2}),
         ),
-        normalize("train-1") | rescored("sgd"),
+        normalize("train-1") | rescore("sgd"),
     ),
-    "a test shard deleted, and predicted with other views": (
+    "a test shard deleted, another number of views": (
         both(
             delete("results/store/normalize/test/*/test-1.parquet"), model("sgd", predict={"test_time_augmentation": 2})
         ),
-        normalize("test-1") | rescored("sgd"),
+        normalize("test-1") | rescore("sgd"),
     ),
-    "the folds deleted, and predicted with other views": (
+    "the folds deleted, another number of views": (
         both(delete("results/store/folds/*/folds.parquet"), model("sgd", predict={"test_time_augmentation": 2})),
-        {"folds"} | rescored("sgd"),
+        {"folds"} | rescore("sgd"),
     ),
     "weights deleted, and needed": (
         both(
             delete("results/store/export/sgd/fold-1/*/weights.npz"), model("sgd", predict={"test_time_augmentation": 2})
         ),
-        {"export sgd 1"} | rescored("sgd"),
+        {"export sgd 1"} | rescore("sgd"),
     ),
     "weights and their checkpoint deleted, and needed": (
         both(
             delete("results/store/export/sgd/fold-1/*/weights.npz", "results/store/train/sgd/fold-1/*/*.npz"),
             model("sgd", predict={"test_time_augmentation": 2}),
         ),
-        {"train sgd 1 0002", "export sgd 1"} | rescored("sgd"),
+        {"train sgd 1 0002", "export sgd 1"} | rescore("sgd"),
     ),
     "an older state deleted, and training extended": (
         both(delete("results/store/train/adam/fold-0/*/epoch-0002.*"), model("adam", epochs=6)),
-        retrained({"adam": ["0006"]}),
+        retrain({"adam": ["0006"]}),
     ),
     "all but the newest states deleted, and training extended": (
         both(delete("results/store/train/*/*/*/epoch-0002.npz"), model("adam", epochs=6)),
-        retrained({"adam": ["0006"]}),
+        retrain({"adam": ["0006"]}),
     ),
     "the newest state deleted, and training extended": (
         both(delete("results/store/train/adam/*/*/epoch-0004.npz"), model("adam", epochs=6)),
-        retrained({"adam": ["0004", "0006"]}),
+        retrain({"adam": ["0004", "0006"]}),
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_result_is_made_again_where_it_is_not_there_and_needed(case, finished):
+def test_a_result_is_rebuilt_if_it_is_missing_and_needed(case, finished):
     change, expected = CASES[case]
     change(finished)
     assert planned_jobs(finished.plan().stdout) == expected
 
 
-def test_a_run_mends_what_was_done_to_the_view_whatever_the_dates(finished):
-    shown = ["results/submission.csv", "results/models/sgd/fold-1/weights.npz", "results/models/sgd/metrics.json"]
-    before = {name: finished.read(name) for name in shown}
+def test_a_run_restores_changed_published_files(finished):
+    published = ["results/submission.csv", "results/models/sgd/fold-1/weights.npz", "results/models/sgd/metrics.json"]
+    before = {name: finished.read(name) for name in published}
     both(
-        append(shown[0], "9,9\n"),
-        put_in_place("results/models/norm_rms/fold-1/weights.npz", shown[1]),
-        delete(shown[2]),
+        append(published[0], "9,9\n"),
+        put_in_place("results/models/norm_rms/fold-1/weights.npz", published[1]),
+        delete(published[2]),
         forget_snakemake,
-        dated(3 * 3600, "data/*", "results/**/*"),
+        set_date(3 * 3600, "data/*", "results/**/*"),
         config(figures={"samples": 5}),
     )(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"samples", "report"}
-    assert {name: finished.read(name) for name in shown} == before
+    assert {name: finished.read(name) for name in published} == before
     assert planned_jobs(finished.plan().stdout) == NOTHING
 
 
 @pytest.mark.parametrize("copy", [shutil.copy2, shutil.copyfile], ids=["with their times", "with new times"])
-def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, finished, tmp_path):
+def test_a_clone_with_copied_results_has_nothing_to_do(copy, finished, tmp_path):
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (["init", "--quiet"], ["add", "--all", "--force", "."], ["commit", "--quiet", "-m", "all"]):
         subprocess.run(["git", *identity, *command], cwd=finished.path, check=True)
@@ -154,7 +148,7 @@ def test_a_fresh_clone_with_the_results_copied_over_has_nothing_to_do(copy, fini
     assert planned_jobs(clone.plan().stdout) == NOTHING
 
 
-def test_the_folder_may_move_and_tables_may_be_named_by_absolute_paths(finished, tmp_path):
+def test_the_folder_may_move_and_paths_may_be_absolute(finished, tmp_path):
     for folder in (finished.path, tmp_path / "moved"):
         tables = {split: [str(folder / path) for path in FINISHED["data"][split]] for split in ("train", "test")}
         if folder != finished.path:
@@ -164,13 +158,13 @@ def test_the_folder_may_move_and_tables_may_be_named_by_absolute_paths(finished,
         assert planned_jobs(moved.plan().stdout) == NOTHING
 
 
-def test_the_value_of_an_option_is_no_target(finished):
+def test_a_file_given_to_an_option_is_not_the_target(finished):
     config(figures={"samples": 5})(finished)
     finished.snakemake("--forcerun", "results/data/quality.json")
     assert (finished.path / "results/submission.csv").exists()
 
 
-def test_a_change_that_is_refused_and_undone_costs_nothing(finished):
+def test_a_refused_change_that_is_undone_reruns_nothing(finished):
     config(figures={"sample": 5})(finished)
     refused = finished.snakemake(check=False)
     assert refused.returncode != 0
@@ -179,14 +173,14 @@ def test_a_change_that_is_refused_and_undone_costs_nothing(finished):
     assert planned_jobs(finished.plan().stdout) == NOTHING
 
 
-def test_a_change_of_one_byte_is_noticed_in_large_and_packed_tables_of_the_same_size_and_date(finished):
+def test_one_changed_byte_is_noticed_in_large_and_compressed_tables(finished):
     header, row, *_ = finished.read("data/test-3.csv").splitlines(keepends=True)
     large = finished.path / "data/large.csv"
     large.write_bytes(header + row * 3000)
     with pyarrow.CompressedOutputStream(str(finished.path / "data/packed.csv.zst"), "zstd") as packed:
         packed.write(finished.read("data/test-3.csv"))
     config(data={"test": [*FINISHED["data"]["test"], "data/large.csv", "data/packed.csv.zst"]})(finished)
-    time.sleep(2.1)  # a file as young as this is always read again
+    time.sleep(2.1)  # a younger file is always read again
 
     def key(shard: str) -> str:
         lines = finished.plan().stdout.splitlines()
@@ -215,7 +209,7 @@ OTHER = {
 }
 
 
-def test_two_configurations_in_turn_are_made_once_and_published_at_each_turn(finished, tmp_path):
+def test_two_alternating_configs_are_computed_once(finished, tmp_path):
     finished.configure(FINISHED)
     first = finished.read("results/submission.csv"), finished.read("results/report.html")
     old = shutil.copytree(finished.path / "results", tmp_path / "old results")
@@ -227,10 +221,10 @@ def test_two_configurations_in_turn_are_made_once_and_published_at_each_turn(fin
     assert planned_jobs(finished.snakemake("results/submission.csv").stdout) == PUBLISHING
     assert finished.read("results/submission.csv") == first[0] != second[0]
     finished.configure(OTHER)
-    # what is asked for by name is of this run, though the file there is of the other
+    # a requested file belongs to this config, although the existing file belongs to the other one
     assert planned_jobs(finished.snakemake().stdout) == PUBLISHING
     assert (finished.read("results/submission.csv"), finished.read("results/report.html")) == second
-    # an older folder copied over is seen for what it is
+    # an older results folder that is copied over this one is noticed
     shutil.copytree(old, finished.path / "results", dirs_exist_ok=True)
     assert planned_jobs(finished.snakemake().stdout) == PUBLISHING
     assert (finished.read("results/submission.csv"), finished.read("results/report.html")) == second

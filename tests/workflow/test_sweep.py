@@ -1,25 +1,24 @@
-"""config/sweep.yaml: variants by YAML's merge keys, side by side in one table and one figure."""
-
-import re
-from collections import Counter
+"""config/sweep.yaml: variants that use YAML merge keys, compared in one table and one figure."""
 
 import pandas as pd
 import yaml
-from conftest import ROOT
+
+from tests.support.jobs import count_jobs
+from tests.support.workspace import ROOT
 
 SWEEP = (ROOT / "config" / "sweep.yaml").read_text(encoding="utf-8")
 
 
-def test_the_sweep_is_24_variants_that_differ(make_workspace):
+def test_the_sweep_has_24_different_variants(make_workspace):
     models = yaml.safe_load(SWEEP)["models"]
     assert len({str(sorted(model.items())) for model in models.values()}) == 24
     plan = make_workspace().plan("--configfile", "config/sweep.yaml", *on_small_tables()).stdout
-    jobs = Counter(re.findall(r"^rule (\w+):", plan, re.MULTILINE))
+    jobs = count_jobs(plan)
     assert (jobs["train"], jobs["evaluate"], jobs["predict"]) == (96, 24, 24)
     assert (jobs["compare"], jobs["submission"]) == (1, 1)
 
 
-def test_variants_are_ranked_and_the_best_is_handed_in(make_workspace):
+def test_variants_are_ranked_and_the_best_predicts_the_submission(make_workspace):
     workspace = make_workspace()
     shorter = SWEEP.replace("epochs: 10", "epochs: 1").replace("count: 4", "count: 2")
     three = shorter[: shorter.index("  w128-moved:")]
@@ -29,8 +28,8 @@ def test_variants_are_ranked_and_the_best_is_handed_in(make_workspace):
     assert sorted(ranked.model) == ["w128", "w128-fast", "w128-slow"]
     assert ranked.accuracy.is_monotonic_decreasing
     best = pd.read_parquet(workspace.path / f"results/predictions/{ranked.model[0]}/test.parquet")
-    handed_in = pd.read_csv(workspace.path / "results" / "submission.csv")
-    assert handed_in.Label.tolist() == best.label.tolist()
+    submission = pd.read_csv(workspace.path / "results" / "submission.csv")
+    assert submission.Label.tolist() == best.label.tolist()
     figure = workspace.read("results/figures/comparison.svg").decode()
     assert all(model in figure for model in ranked.model)
 

@@ -1,38 +1,28 @@
-"""What reruns after a change is exactly what depends on it: sets of jobs, from the real `snakemake -n`."""
+"""After a change exactly those jobs rerun that depend on it, as the real `snakemake -n` says."""
 
 import json
 
 import pytest
 import yaml
-from reruns import (
-    CHECKPOINTS,
-    ENDS,
-    FINISHED,
-    NOTHING,
-    PUBLISHING,
+
+from tests.support.changes import (
     append,
-    backwards,
     both,
     config,
     config_text,
-    dated,
     edit,
-    export,
+    keep_date,
     link,
     model,
     move,
-    normalize,
-    planned_jobs,
-    rescored,
-    retrained,
+    reverse_keys,
+    set_date,
     touch,
-    train,
-    unnoticed,
 )
+from tests.support.finished_run import CHECKPOINTS, FINISHED
+from tests.support.jobs import ENDS, NOTHING, PUBLISHING, export, normalize, planned_jobs, rescore, retrain, train
 
-pytest_plugins = "finished_run"
-
-ALL_RETRAINED = retrained(CHECKPOINTS)
+ALL_RETRAINED = retrain(CHECKPOINTS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "folds"}
 TEST_SIDE = {"quality", "submission", "report"} | {f"score {name}" for name in CHECKPOINTS}
 DRAWN = {"samples", "figures", "report"}
@@ -57,11 +47,11 @@ models:
 )
 
 CASES = {
-    # --- what no result depends on
+    # --- changes on which no result depends
     "nothing": (lambda workspace: None, NOTHING),
     "a comment in the config": (append("config/config.yaml", "# a comment\n"), NOTHING),
     "the order of all keys of the config": (
-        config_text(yaml.safe_dump(backwards(FINISHED), sort_keys=False)),
+        config_text(yaml.safe_dump(reverse_keys(FINISHED), sort_keys=False)),
         NOTHING,
     ),
     "the layout of the config": (config_text(json.dumps(FINISHED, indent=4)), NOTHING),
@@ -95,36 +85,36 @@ CASES = {
     ),
     "submission.from the mean of two models": (config(submission={"from": ["adam", "sgd"]}), ENDS | {"score norm_rms"}),
     # --- models
-    "a training option": (model("adam", learning_rate=0.002), retrained({"adam": CHECKPOINTS["adam"]})),
+    "a training option": (model("adam", learning_rate=0.002), retrain({"adam": CHECKPOINTS["adam"]})),
     "two training options exchanged": (
         model("sgd", dropout=0.05, label_smoothing=0.1),
-        retrained({"sgd": CHECKPOINTS["sgd"]}),
+        retrain({"sgd": CHECKPOINTS["sgd"]}),
     ),
     "two models' seeds exchanged": (
         config(models={"adam": {"seed": 2}, "norm_rms": {"seed": 1}}),
-        retrained({name: CHECKPOINTS[name] for name in ("adam", "norm_rms")}),
+        retrain({name: CHECKPOINTS[name] for name in ("adam", "norm_rms")}),
     ),
-    "a predict option": (model("norm_rms", predict={"test_time_augmentation": 3}), rescored("norm_rms")),
-    "a model added": (model("new", epochs=2, checkpoint_every=1), retrained({"new": ["0001", "0002"]})),
-    "a model added by a merge key": (config_text(SWEEP), retrained({"wide": CHECKPOINTS["adam"]})),
+    "a predict option": (model("norm_rms", predict={"test_time_augmentation": 3}), rescore("norm_rms")),
+    "a model added": (model("new", epochs=2, checkpoint_every=1), retrain({"new": ["0001", "0002"]})),
+    "a model added by a merge key": (config_text(SWEEP), retrain({"wide": CHECKPOINTS["adam"]})),
     "a model removed": (config(models={"sgd": None}), ENDS),
     "a model renamed": (
         config(models={"sgd": None, "descent": FINISHED["models"]["sgd"]}),
-        retrained({"descent": CHECKPOINTS["sgd"]}),
+        retrain({"descent": CHECKPOINTS["sgd"]}),
     ),
-    "more epochs, constant schedule": (model("adam", epochs=6), retrained({"adam": ["0006"]})),
-    "more epochs, to between two checkpoints": (model("adam", epochs=7), retrained({"adam": ["0006", "0007"]})),
-    "fewer epochs, at a checkpoint": (model("adam", epochs=2), retrained({"adam": []})),
-    "fewer epochs, between two checkpoints": (model("adam", epochs=3), retrained({"adam": ["0003"]})),
-    "more epochs, cosine schedule": (model("norm_rms", epochs=4), retrained({"norm_rms": ["0002", "0004"]})),
-    "more epochs and fewer checkpoints": (model("adam", epochs=6, checkpoint_every=3), retrained({"adam": ["0006"]})),
+    "more epochs, constant schedule": (model("adam", epochs=6), retrain({"adam": ["0006"]})),
+    "more epochs, to between two checkpoints": (model("adam", epochs=7), retrain({"adam": ["0006", "0007"]})),
+    "fewer epochs, at a checkpoint": (model("adam", epochs=2), retrain({"adam": []})),
+    "fewer epochs, between two checkpoints": (model("adam", epochs=3), retrain({"adam": ["0003"]})),
+    "more epochs, cosine schedule": (model("norm_rms", epochs=4), retrain({"norm_rms": ["0002", "0004"]})),
+    "more epochs and fewer checkpoints": (model("adam", epochs=6, checkpoint_every=3), retrain({"adam": ["0006"]})),
     "more epochs and more checkpoints": (
         model("adam", epochs=6, checkpoint_every=1),
-        retrained({"adam": ["0005", "0006"]}),
+        retrain({"adam": ["0005", "0006"]}),
     ),
     # --- folds
     "folds.seed": (config(folds={"seed": 6}), ALL_RETRAINED | {"folds"}),
-    "folds.count": (config(folds={"count": 3}), retrained(CHECKPOINTS, folds=3) | {"folds"}),
+    "folds.count": (config(folds={"count": 3}), retrain(CHECKPOINTS, folds=3) | {"folds"}),
     "values of two sections exchanged": (
         config(folds={"seed": 3}, figures={"seed": 5}),
         ALL_RETRAINED | {"folds", "samples"},
@@ -143,13 +133,13 @@ CASES = {
     ),
     "how views are spread": (
         edit(f"{SCRIPTS}/mnist_numpy/ann/prediction.py", "def view_matrices(", "def view_matrices(*, more=None, "),
-        rescored(*CHECKPOINTS),
+        rescore(*CHECKPOINTS),
     ),
     "a function that nothing calls": (
         append(f"{SCRIPTS}/mnist_numpy/ann/augment.py", "\n\ndef unused():\n    return 1\n"),
         NOTHING,
     ),
-    "the wording of a refusal": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),
+    "the text of an error message": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),
     "how the tables are described": (
         edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
         {"quality", "report"},
@@ -165,11 +155,11 @@ CASES = {
         normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "another test file of an old date in its place": (
-        both(edit("data/test-2.csv", ",0\n", ",1\n"), dated(-1e9, "data/test-2.csv")),
+        both(edit("data/test-2.csv", ",0\n", ",1\n"), set_date(-1e9, "data/test-2.csv")),
         normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "one byte of a test file, its size and date kept": (
-        unnoticed(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
+        keep_date(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
         normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "a test shard added": (
@@ -223,9 +213,9 @@ CASES = {
     # --- two changes at once
     "a figure's and a predict option": (
         config(figures={"samples": 5}, models={"sgd": {"predict": {"test_time_augmentation": 2}}}),
-        rescored("sgd") | {"samples"},
+        rescore("sgd") | {"samples"},
     ),
-    "models named, and one added that is none of them": (
+    "models named, and another one added": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
         train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new", "score adam", "score norm_rms"} | ENDS,
     ),
@@ -245,7 +235,7 @@ def test_the_config_may_come_from_another_file_or_as_json(finished):
     assert planned_jobs(finished.plan("--configfile", "same.json").stdout) == NOTHING
 
 
-def test_the_command_line_counts_as_the_config(finished):
+def test_config_on_the_command_line_counts(finished):
     jobs = planned_jobs(finished.plan("--config", "figures={samples: 5}").stdout)
     assert jobs == {"samples", "report"}
 
@@ -254,14 +244,14 @@ def test_the_number_of_cores_reruns_nothing(finished):
     assert planned_jobs(finished.plan(cores=1).stdout) == NOTHING
 
 
-def test_a_run_after_a_change_does_the_planned_jobs_and_then_has_nothing_to_do(finished):
+def test_a_run_after_a_change_does_exactly_the_planned_jobs(finished):
     model("adam", epochs=6)(finished)
     planned = planned_jobs(finished.plan().stdout)
     assert planned_jobs(finished.snakemake().stdout) == planned
     assert planned_jobs(finished.plan().stdout) == NOTHING
 
 
-def test_where_models_are_named_the_others_do_not_touch_the_submission(finished):
+def test_models_that_are_not_named_do_not_change_the_submission(finished):
     config(submission={"from": ["sgd"]})(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"submission", "report", "score adam", "score norm_rms"}
     before = finished.read("results/submission.csv")
@@ -269,7 +259,7 @@ def test_where_models_are_named_the_others_do_not_touch_the_submission(finished)
     assert planned_jobs(finished.snakemake().stdout) == {"compare", "figures", "report"}
     assert finished.read("results/submission.csv") == before
     assert "norm_rms" not in finished.read("results/comparison.csv").decode()
-    # what is of no model of this run is taken down, and waits in the store
+    # files of models that are not in this config are removed from the view, but stay in the store
     assert not list(finished.path.glob("results/models/norm_rms/**/*.*"))
     assert list(finished.path.glob("results/store/score/norm_rms/*/metrics.json"))
     config(submission={"from": ["sgd"]})(finished)

@@ -1,35 +1,29 @@
-"""What `make why` says of what would rerun."""
+"""`make why` explains what would rerun; `make verify` and `make prune` check and clean the store."""
 
 import importlib.metadata
 import json
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 
 import yaml
-from reruns import NOTHING, both, config, edit, planned_jobs
 
-pytest_plugins = "finished_run"
+from tests.support.changes import both, config, edit
+from tests.support.jobs import NOTHING, planned_jobs
+from tests.support.workspace import link_environment
 
 
 def make_why(workspace, goal: str = "why", arguments: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `make why`, or another goal, with the Python of the tests."""
-    environment = workspace.path / ".venv"
-    if not environment.exists():
-        environment.mkdir()
-        for part in ("bin", "lib", "pyvenv.cfg"):
-            (environment / part).symlink_to(Path(sys.prefix) / part)
-        (environment / "ready").touch()
+    """Run `make why`, or another goal, with the tests' Python environment."""
+    link_environment(workspace)
     return subprocess.run(
         ["make", "--no-print-directory", goal, f"ARGS={arguments}"],
         **{"cwd": workspace.path, "capture_output": True, "text": True, "timeout": 300},
     )
 
 
-def test_make_why_says_in_words_what_would_run_and_why(finished):
+def test_make_why_explains_what_would_run(finished):
     both(
         config(models={"adam": {"epochs": 6}, "sgd": {"dropout": 0.05, "hidden": [24]}}),
         edit("data/test-2.csv", ",0\n", ",1\n"),
@@ -60,13 +54,13 @@ def test_make_why_says_in_words_what_would_run_and_why(finished):
         "publish: depends on compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
         "submission, train",
     }
-    # they are the jobs that Snakemake would run
-    told = Counter()
+    # these are the jobs that Snakemake would run
+    explained = Counter()
     for line in lines:
         job, more = re.match(r"(\w+)[^:]*?(?: and (\d+) more)?: ", line).groups()
-        told[job] += 1 + int(more or 0)
+        explained[job] += 1 + int(more or 0)
     planned = Counter(job.split()[0] for job in planned_jobs(finished.plan().stdout))
-    assert told - Counter(publish=1) == planned - Counter(publish=1)
+    assert explained - Counter(publish=1) == planned - Counter(publish=1)
 
 
 def test_make_why_names_a_package_and_a_failed_run(finished):
@@ -76,7 +70,7 @@ def test_make_why_names_a_package_and_a_failed_run(finished):
     assert line.startswith("normalize split=test, shard=test-2: failed in the last run: ")
     assert "'x' is not an integer" in line
     assert line.endswith("data/test-2.csv has changed")
-    # as if jinja2 had been upgraded since: the record of the page says what it was made with
+    # as if jinja2 had been upgraded: the record of the page contains the version that it was made with
     [record] = (finished.path / "results/store/report").glob("*/report.made.json")
     content = json.loads(record.read_text())
     content["packages"]["jinja2"] = "3.0.0"
@@ -85,11 +79,11 @@ def test_make_why_names_a_package_and_a_failed_run(finished):
     assert f"report: jinja2 changed from 3.0.0 to {importlib.metadata.version('jinja2')}; depends on " in told
 
 
-def test_make_why_says_so_where_nothing_would_run(finished):
+def test_make_why_says_that_nothing_would_run(finished):
     assert make_why(finished).stdout == "Nothing would run: all results are up to date.\n"
 
 
-def test_make_prune_finds_nothing_to_delete_after_a_run_and_make_verify_no_damage(finished):
+def test_make_prune_and_make_verify_find_nothing_after_a_run(finished):
     assert make_why(finished, "prune").stdout == "0 files (0.0 MB) are not needed by config/config.yaml.\n"
     assert "all match their checksums" in make_why(finished, "verify").stdout
 
@@ -99,7 +93,7 @@ def test_make_prune_counts_the_results_of_another_config(finished):
     assert not make_why(finished, "prune").stdout.startswith("0 files")
 
 
-def test_make_prune_takes_a_config_in_parts_as_one_and_refuses_what_it_does_not_know(finished):
+def test_make_prune_merges_config_files_and_refuses_unknown_options(finished):
     whole = yaml.safe_load(finished.read("config/config.yaml"))
     for name, keys in {"one": whole.keys() - {"models"}, "two": {"models"}}.items():
         (finished.path / f"{name}.yaml").write_text(yaml.safe_dump({key: whole[key] for key in keys}))
@@ -111,7 +105,7 @@ def test_make_prune_takes_a_config_in_parts_as_one_and_refuses_what_it_does_not_
         assert told.stderr.startswith("make why: the config cannot be read: ")
 
 
-def test_make_verify_finds_what_is_out_of_place(finished):
+def test_make_verify_finds_moved_and_missing_files(finished):
     store = finished.path / "results" / "store"
     folder = next((store / "score" / "sgd").iterdir())
     folder.rename(folder.with_name("0123456789"))
@@ -122,7 +116,7 @@ def test_make_verify_finds_what_is_out_of_place(finished):
     assert "results/published.json is missing or damaged" in told.stdout
 
 
-def test_make_why_says_nothing_of_results_that_are_gone_and_not_needed(finished):
+def test_make_why_ignores_deleted_results_that_are_not_needed(finished):
     shutil.rmtree(finished.path / "results" / "store" / "compare")
     assert planned_jobs(finished.plan().stdout) == NOTHING
     assert make_why(finished).stdout == "Nothing would run: all results are up to date.\n"
@@ -147,7 +141,7 @@ def test_make_why_reads_any_file_name(make_workspace):
     )
 
 
-def test_make_why_shows_what_is_wrong_with_the_config(finished):
+def test_make_why_shows_errors_in_the_config(finished):
     config(figures={"sample": 5})(finished)
     told = make_why(finished)
     assert told.returncode != 0

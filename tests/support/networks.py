@@ -1,41 +1,20 @@
-"""Real digits, whole option sections, and a network written out plainly, independent of the library."""
+"""Model options with their defaults, and a slow reference implementation of the network."""
 
-import csv
-import functools
-import io
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mnist_numpy.planning.config import read_settings
-from threadpoolctl import threadpool_limits
-
-ROOT = Path(__file__).parents[2]
-threadpool_limits(1)  # tests run side by side
-
-
-@functools.cache
-def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first real images (uint8, a row each) and their labels."""
-    with zipfile.ZipFile(ROOT / "data" / "train.csv.zip") as archive, archive.open(archive.namelist()[0]) as file:
-        reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
-        header = next(reader)
-        assert header[0] == "label"
-        cells = np.array([next(reader) for _ in range(count)], np.uint8)
-    cells.flags.writeable = False
-    return np.ascontiguousarray(cells[:, 1:]), np.ascontiguousarray(cells[:, 0])
 
 
 def model_options(**options: Any) -> dict[str, Any]:
-    """Return a model's whole section of the config: the given options, the schema's defaults for the rest."""
+    """Return a complete model section of the config: the given options, and the schema's defaults."""
     return read_settings({"models": {"m": options}}, [])["models"]["m"]
 
 
 def plain_loss_and_gradients(
     tensors: dict[str, np.ndarray], x: np.ndarray, labels: np.ndarray, smoothing: float = 0.0
 ) -> tuple[float, dict[str, np.ndarray]]:
-    """Return the mean cross-entropy and its gradients, one row at a time, in float64."""
+    """Return the mean cross-entropy and its gradients, computed row by row in float64."""
     depth = sum(name.startswith("weight_") for name in tensors)
     gradients = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
     loss = 0.0
@@ -59,6 +38,6 @@ def plain_loss_and_gradients(
     return loss, gradients
 
 
-def denormals(numbers: np.ndarray) -> int:
+def count_denormals(numbers: np.ndarray) -> int:
     """Return how many numbers are denormal."""
     return int(np.count_nonzero((numbers != 0) & (np.abs(numbers) < np.finfo(numbers.dtype).tiny)))

@@ -1,6 +1,6 @@
-"""A slow reader of digit tables, written apart from the real one: byte by byte, no library.
+"""A slow and independent reader of digit tables, which works byte by byte and uses no library.
 
-The real reader must give what this one gives, or refuse what this one refuses.
+The real reader must return what this one returns, and refuse what this one refuses.
 """
 
 import re
@@ -9,11 +9,11 @@ PLAIN = re.compile(rb"[ \t]*(?:0*([0-9]{1,20})|0[xX]([0-9a-fA-F]{1,2}))[ \t]*")
 
 
 class RefusedError(Exception):
-    """The table is not one of digits."""
+    """Raised for a table that the real reader must refuse."""
 
 
-def records(content: bytes) -> list[tuple[list[bytes], int]]:
-    """Return the cells of each line that is not blank, with its length in bytes."""
+def split_records(content: bytes) -> list[tuple[list[bytes], int]]:
+    """Return the cells of each line that is not blank, and the length of the line in bytes."""
     found: list[tuple[list[bytes], int]] = []
     cells, cell, place, begin = [], bytearray(), 0, 0
     quoted = opened = False
@@ -44,8 +44,8 @@ def records(content: bytes) -> list[tuple[list[bytes], int]]:
     return found
 
 
-def number(cell: bytes, most: int) -> int:
-    """Return the integer in a cell."""
+def parse_pixel(cell: bytes, most: int) -> int:
+    """Return the integer in a cell, which may be hexadecimal."""
     match = PLAIN.fullmatch(cell)
     value = -1 if match is None else int(match[1]) if match[1] else int(match[2], 16)
     if not 0 <= value <= most:
@@ -53,11 +53,11 @@ def number(cell: bytes, most: int) -> int:
     return value
 
 
-def label(cell: bytes, most: int) -> int:
-    """Return the whole number in a cell, which may be written with a point."""
+def parse_label(cell: bytes, most: int) -> int:
+    """Return the whole number in a cell, which may have a decimal point."""
     text = cell.decode("utf-8", "replace").strip()
     if not re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", text, re.ASCII):
-        raise RefusedError(f"{cell!r} is no number")
+        raise RefusedError(f"{cell!r} is not a number")
     value = float(text)
     if not (value.is_integer() and 0 <= value <= most):
         raise RefusedError(f"{cell!r} is not a whole number from 0 to {most}")
@@ -65,8 +65,11 @@ def label(cell: bytes, most: int) -> int:
 
 
 def read(content: bytes, pixels: int, classes: int, longest: int) -> tuple[list[int], list[list[int]]]:
-    """Return labels and images of a table with the columns label, pixel0, pixel1, …"""
-    lines = records(content.removeprefix(b"\xef\xbb\xbf"))
+    """Return the labels and images of a table with the columns label, pixel0, pixel1, …
+
+    Rows longer than `longest` bytes are refused.
+    """
+    lines = split_records(content.removeprefix(b"\xef\xbb\xbf"))
     if len(lines) < 2 or any(length > longest for _, length in lines):
         raise RefusedError("no rows, or a row too long")
     header, rows = [name.strip() for name in lines[0][0]], [cells for cells, _ in lines[1:]]
@@ -87,5 +90,5 @@ def read(content: bytes, pixels: int, classes: int, longest: int) -> tuple[list[
     if any(len(cells) != len(header) for cells in rows):
         raise RefusedError("ragged rows")
     places = [header.index(name) for name in names]
-    labels = [label(cells[places[0]], classes - 1) for cells in rows]
-    return labels, [[number(cells[place], 255) for place in places[1:]] for cells in rows]
+    labels = [parse_label(cells[places[0]], classes - 1) for cells in rows]
+    return labels, [[parse_pixel(cells[place], 255) for place in places[1:]] for cells in rows]

@@ -1,16 +1,15 @@
-"""A finished run with a network good enough to draw for, and a real browser to open its page in."""
+"""A finished run with an accurate network, and a browser that opens its report."""
 
-import csv
-import io
-import itertools
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.browser import ARGUMENTS
+from tests.support.tables import first_rows
+from tests.support.workspace import Workspace
 
 # a name that would run as code if the page did not escape it
 HOSTILE = "label</pre></script><script>throw new Error('not escaped')</script>"
@@ -30,16 +29,23 @@ CONFIG = {
         "small": {"hidden": [], "epochs": 1, "checkpoint_every": 1},
     },
 }
-# root may not start Chromium's own sandbox; the rest keeps the browser from calling home by itself
-ARGUMENTS = (
-    *("--no-sandbox", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="session")
-def page_run(once: Callable[..., Any], build_workspace: Callable[..., Any]) -> Any:
-    """A workspace after `snakemake`: 10,000 real training rows, 1,000 real test rows."""
+def browser() -> Iterator[Browser]:
+    """Chromium without a window; the test is skipped if it is not installed."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no Chromium to open the report in (on Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_run(browser: Browser, once: Callable[..., Workspace], build_workspace: Callable[..., Workspace]) -> Workspace:
+    """A workspace after `snakemake` with 10,000 real training rows and 1,000 real test rows."""
 
     def run(folder: Path) -> None:
         train, test = first_rows("train", 10_000), first_rows("test", 1000)
@@ -49,28 +55,9 @@ def page_run(once: Callable[..., Any], build_workspace: Callable[..., Any]) -> A
     return once("page", run)
 
 
-def first_rows(split: str, rows: int) -> list[list[str]]:
-    """Return the header and the first rows of a table of the repository."""
-    archive = Path(__file__).parents[2] / "data" / f"{split}.csv.zip"
-    with zipfile.ZipFile(archive) as file, file.open(file.namelist()[0]) as plain:
-        return list(itertools.islice(csv.reader(io.TextIOWrapper(plain, encoding="utf-8", newline="")), rows + 1))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("the page is tested in Chromium; install it first (on Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def open_page(browser: Browser, page_run: Any) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens the page from disk, at some width and in some colours."""
+def open_page(browser: Browser, page_run: Workspace) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens the report from disk, in a given width and colour scheme."""
     pages: list[Page] = []
 
     def open_(width: int = 1440, colors: str = "light", page: Path | None = None, touch: bool = False) -> Page:

@@ -1,13 +1,13 @@
-"""The keys of the configuration, from the schema; and what config/README.md says of each."""
+"""The keys of the config: from the schema, and from the tables of config/README.md."""
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.support.workspace import ROOT
+
 SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
 README = ROOT / "config" / "README.md"
 PLAIN_TYPES = {
@@ -20,16 +20,16 @@ PLAIN_TYPES = {
 
 
 class Option(NamedTuple):
-    """One key with a value, not a section.
+    """One key that is not a section.
 
     Attributes
     ----------
     path
-        Its sections and its name; a model's begins `models`, `*`.
+        Its sections and its name; the path of a model's key begins with `models`, `*`.
     schema
-        What it may be.
+        The subschema of its value.
     of
-        The optimizer or schedule that has it; empty for keys that are always there.
+        The optimizer or schedule that has the key; empty for other keys.
     """
 
     path: tuple[str, ...]
@@ -38,21 +38,21 @@ class Option(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the README names it, without its section."""
+        """The name in the README, without the section."""
         below = ".".join(self.path[2:] if self.path[0] == "models" else self.path[1:])
         return f"{below} ({self.of})" if self.of else below
 
     @property
     def row(self) -> list[str]:
-        """What the README says of it, but for what reruns."""
+        """The key's row in the README, without the last column, which says what reruns."""
         default = yaml.safe_dump(self.schema["default"], default_flow_style=True).removesuffix("\n...\n").strip()
-        return [f"`{self.name}`", self.schema["description"].rstrip("."), allowed(self.schema), f"`{default}`"]
+        return [f"`{self.name}`", self.schema["description"].rstrip("."), describe_values(self.schema), f"`{default}`"]
 
 
 def options(schema: dict[str, Any] = SCHEMA, path: tuple[str, ...] = (), of: str = "") -> Iterator[Option]:
-    """Yield every key of the schema that is not a section."""
+    """Yield all keys of the schema that are not sections."""
     for key, below in schema.get("properties", {}).items():
-        below = resolved(below)
+        below = resolve(below)
         if below["type"] == "object":
             yield from options(below, (*path, key))
         else:
@@ -60,16 +60,16 @@ def options(schema: dict[str, Any] = SCHEMA, path: tuple[str, ...] = (), of: str
     for branch in schema.get("allOf", []):
         yield from options(branch["then"], path, of=branch["if"]["properties"]["name"]["const"])
     if isinstance(schema.get("additionalProperties"), dict):
-        yield from options(resolved(schema["additionalProperties"]), (*path, "*"))
+        yield from options(resolve(schema["additionalProperties"]), (*path, "*"))
 
 
-def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a subschema with its reference followed."""
+def resolve(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a subschema; a reference is replaced by its target."""
     return {**SCHEMA["$defs"].get(schema.get("$ref", "").removeprefix("#/$defs/"), {}), **schema}
 
 
-def allowed(schema: dict[str, Any]) -> str:
-    """Say in words what a value may be."""
+def describe_values(schema: dict[str, Any]) -> str:
+    """Return the allowed values in words."""
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
@@ -77,18 +77,18 @@ def allowed(schema: dict[str, Any]) -> str:
     for kind in kinds:
         if kind == "array":
             count = f" of {schema['minItems']}" if schema.get("minItems") == schema.get("maxItems", 0) else ""
-            words.append(f"list{count}, each: {allowed(schema['items'])}")
+            words.append(f"list{count}, each: {describe_values(schema['items'])}")
         elif kind == "string" and "pattern" in schema:
             words.append(f"`{re.findall('[a-z]+', schema['pattern'])[0]}`")
         elif kind in ("integer", "number"):
-            words.append(PLAIN_TYPES[kind] + bounds(schema))
+            words.append(PLAIN_TYPES[kind] + describe_bounds(schema))
         else:
             words.append(PLAIN_TYPES.get(kind, kind))
     return "; or ".join(words)
 
 
-def bounds(schema: dict[str, Any]) -> str:
-    """Say between which numbers a value may lie."""
+def describe_bounds(schema: dict[str, Any]) -> str:
+    """Return the limits of a number in words."""
     words = {
         "minimum": "at least",
         "exclusiveMinimum": "more than",
@@ -99,7 +99,7 @@ def bounds(schema: dict[str, Any]) -> str:
 
 
 def readme_tables() -> Iterator[tuple[str, list[str]]]:
-    """Yield the rows of the README's tables, without their heads, each with the heading it stands under."""
+    """Yield the rows of the README's tables, without the table heads, each with the heading above it."""
     heading = ""
     for line in README.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):

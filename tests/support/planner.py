@@ -1,7 +1,7 @@
-"""Plans in processes forked of one that has imported Snakemake already, which takes most of the time of a plan.
+"""A process that runs `snakemake --dry-run` fast: it imports Snakemake once and forks for each plan.
 
-A line on standard input asks for a plan: the folder, the arguments, and the file for both streams, as JSON.
-A line on standard output answers with the exit code.
+A line on standard input asks for a plan. It holds the folder, the arguments and the file for both output streams,
+as JSON. A line on standard output answers with the exit code.
 """
 
 import gc
@@ -14,9 +14,9 @@ import sys
 from snakemake.cli import get_argument_parser, main
 
 get_argument_parser()  # imports the plugins
-for late in ("numpy", "pandas", "smart_open", "jsonschema", "yaml"):  # what Snakemake imports on its way
+for late in ("numpy", "pandas", "smart_open", "jsonschema", "yaml"):  # what Snakemake imports while it plans
     importlib.import_module(late)
-gc.freeze()  # else the children copy what their garbage collectors look at
+gc.freeze()  # otherwise the garbage collectors of the children copy all memory pages that they look at
 for line in sys.stdin:
     request = json.loads(line)
     if os.fork() == 0:

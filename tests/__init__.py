@@ -1,0 +1,1 @@
+"""The tests of the workflow; README.md says which folder proves what."""

@@ -1,0 +1,1 @@
+"""Tests of bad input, damaged results, full disks, and runs that are stopped or killed."""

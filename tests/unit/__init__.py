@@ -1,0 +1,1 @@
+"""Tests of single functions and modules: no job is run."""
