@@ -12,10 +12,11 @@ from pathlib import Path
 from runs import BIN, scripts
 
 FOLLOWERS = {
-    "normalize": ["quality", "samples", "folds", "predict"],
+    "normalize": ["quality", "samples", "folds", "prepare", "predict"],
     "quality": ["report"],
     "samples": ["report"],
     "folds": ["train"],
+    "prepare": ["train"],
     "train": ["export"],
     "export": ["evaluate", "predict"],
     "evaluate": ["compare", "score"],

@@ -18,7 +18,7 @@ OTHER_FOLDS = {**SMALL_CONFIG, "folds": {"count": 2, "seed": 7}}
 OTHER_RATE = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "learning_rate": 0.01}}}
 # all rules, those together that do not follow each other
 GROUPS = [
-    *(["normalize"], ["quality", "samples", "folds"], ["train"], ["export"], ["evaluate", "predict"]),
+    *(["normalize"], ["quality", "samples", "folds", "prepare"], ["train"], ["export"], ["evaluate", "predict"]),
     *(["compare", "score"], ["submission", "figures"], ["report"], ["publish"]),
 ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from mnist_numpy.planning.config import read_settings
+from prepare import prepare
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,16 @@ def digits(count: int) -> tuple[np.ndarray, np.ndarray]:
 def model_options(**options: Any) -> dict[str, Any]:
     """Return a model's whole section of the config: the given options, the schema's defaults for the rest."""
     return read_settings({"models": {"m": options}}, [])["models"]["m"]
+
+
+def prepared(shards: list[Path], options: dict[str, Any] | None = None) -> list[Path]:
+    """Prepare the images of shards as a model wants them, as given by default; return the files."""
+    preprocess = (options or model_options())["preprocess"]
+    name = "-".join(map(str, preprocess.values())).replace(" ", "")
+    images = [shard.with_name(f"{shard.stem}-{name}.npy") for shard in shards]
+    for shard, path in zip(shards, images, strict=True):
+        prepare(shard, path, preprocess)
+    return images
 
 
 def plain_loss_and_gradients(

@@ -160,12 +160,21 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     assign_folds([shard], folder / "folds.parquet", 2, 0)
     options = plain.model_options(hidden=[8], batch_size=32)
     train.train(
-        [shard], folder / "folds.parquet", None, state, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print
+        [shard],
+        images := plain.prepared([shard], options),
+        folder / "folds.parquet",
+        None,
+        state,
+        train.Checkpoint("mlp", 0, 1, 1),
+        options,
+        "auto",
+        1,
+        print,
     )
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
-    evaluate.evaluate(weights, [shard], folder / "folds.parquet", *files, choice, 1, told.append)
+    evaluate.evaluate(weights, [shard], images, folder / "folds.parquet", *files, choice, 1, told.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)
     submit = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": keys.get("id")}
     submission.submission({"mlp": [folder / "predictions.parquet"]}, None, None, folder / "submission.csv", submit)

@@ -34,7 +34,18 @@ def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
         if not output[0].exists():
             checkpoint = train.Checkpoint("mlp", 0, epoch, 4)
             shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-            train.train(shards, folds, previous, output, checkpoint, options, "auto", threads, lambda line: None)
+            train.train(
+                shards,
+                plain.prepared(shards, options),
+                folds,
+                previous,
+                output,
+                checkpoint,
+                options,
+                "auto",
+                threads,
+                lambda line: None,
+            )
         previous = output
     return output[0]
 

@@ -79,6 +79,11 @@ def normalize(*shards: str) -> set[str]:
     return {f"normalize {shard.partition('-')[0]} {shard}" for shard in shards}
 
 
+def prepare(*shards: str) -> set[str]:
+    """Return the jobs that prepare the images of some shards."""
+    return {f"prepare as-given {shard}" for shard in shards}
+
+
 def train(checkpoints: dict[str, list[str]], folds: int = 2) -> set[str]:
     """Return the jobs of some models' checkpoints, in every fold."""
     return {

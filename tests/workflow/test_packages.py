@@ -1,11 +1,12 @@
 """Another version of a package makes anew what uses it, and nothing else."""
 
 import pytest
-from reruns import CHECKPOINTS, NOTHING, normalize, planned_jobs, retrained
+from reruns import CHECKPOINTS, NOTHING, normalize, planned_jobs, prepare, retrained
 
 pytest_plugins = "finished_run"
 
-ALL = normalize("train-1", "train-2", "test-1", "test-2") | retrained(CHECKPOINTS) | {"quality", "samples", "folds"}
+TABLES = normalize("train-1", "train-2", "test-1", "test-2") | {"quality", "samples", "folds"}
+ALL = TABLES | prepare("train-1", "train-2") | retrained(CHECKPOINTS)
 # what reads no figure does not follow from one
 MADE_WITH = {
     "numpy": ALL,

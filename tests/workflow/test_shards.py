@@ -42,7 +42,7 @@ def sharded(make_workspace, real_train, real_test) -> Workspace:
 
 def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sharded, make_workspace, real_train):
     run = jobs(sharded.snakemake().stdout)
-    assert (run["normalize"], run["predict"], run["folds"], run["train"]) == (4, 2, 1, 2)
+    assert (run["normalize"], run["prepare"], run["predict"], run["folds"], run["train"]) == (4, 2, 2, 1, 2)
     # ids run on from shard to shard, in the order of the list
     before = labels(sharded)
     assert [row[0] for row in before[1:]] == [str(number) for number in range(1, 131)]
@@ -57,7 +57,7 @@ def test_shards_are_normalized_and_predicted_one_by_one_and_handed_in_as_one(sha
     assert jobs(sharded.plan().stdout) == Counter(publish=1)
     write_csv(sharded.path / "data/train/2.csv", [real_train[0], *real_train[1:51]])
     grown = jobs(sharded.plan().stdout)
-    assert (grown["normalize"], grown["folds"], grown["train"], grown["predict"]) == (1, 1, 2, 2)
+    assert (grown["normalize"], grown["prepare"], grown["folds"], grown["train"], grown["predict"]) == (1, 1, 1, 2, 2)
     # the rows are those of the one table, so the network is the same, bit for bit
     whole = make_workspace("whole", config={**CONFIG, "data": SMALL_CONFIG["data"]})
     weights = "results/models/mlp/fold-0/weights.npz"

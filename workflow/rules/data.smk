@@ -74,6 +74,24 @@ rule folds:
         "../scripts/folds.py"
 
 
+rule prepare:
+    """Straighten the images of a train shard, and lay them out for training."""
+    input:
+        unpack(inputs_of("prepare")),
+    output:
+        images=f"{STORE}/prepare/{{preprocess}}/{{key}}/{{shard}}.npy",
+    log:
+        "results/logs/prepare/{preprocess}/{shard}-{key}.log",
+    benchmark:
+        "results/benchmarks/prepare/{preprocess}/{shard}-{key}.tsv"
+    resources:
+        **needs("prepare"),
+    params:
+        made_of=made_of("prepare"),
+    script:
+        "../scripts/prepare.py"
+
+
 # a table that a rule of a bigger workflow makes is known when it is there
 if PLAN.made:
 

@@ -12,15 +12,19 @@ class InputError(Exception):
 
 
 def broken(path: Path, error: Exception) -> InputError:
-    """Say that a file cannot be read to its end, and what to do."""
+    """Say that a file cannot be read to its end, and what to do; memory that is lacking is no fault of the file."""
+    if isinstance(error, MemoryError):
+        raise error
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
     return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
 
 
 def damaged(path: Path, error: Exception | str) -> InputError:
-    """Say that a file cannot be read, and what to do."""
-    kind = {".csv": "CSV", ".json": "JSON"}.get(path.suffix, "Parquet")
+    """Say that a file cannot be read, and what to do; memory that is lacking is no fault of the file."""
+    if isinstance(error, MemoryError):
+        raise error
+    kind = {".csv": "CSV", ".json": "JSON", ".npy": "NumPy"}.get(path.suffix, "Parquet")
     return InputError(f"{path}: damaged or not a {kind} file ({error}); delete it and run again to remake it")
 
 

@@ -57,6 +57,10 @@ class Results:
     def __init__(self, settings: dict[str, Any], context: Context) -> None:
         self.settings, self.context = settings, context
         self.data, self.folding, self.models = (settings[key] for key in ("data", "folds", "models"))
+        members = (
+            member_options(model, fold) for model in self.models.values() for fold in range(len(model["vary"] or [0]))
+        )
+        self.preprocesses = {preprocess_name(options["preprocess"]): options["preprocess"] for options in members}
         self.jobs: dict[tuple[Any, ...], Job] = {}
         self.makers: dict[str, Job] = {}
 
@@ -84,6 +88,13 @@ class Results:
         """Assign each training row to a fold."""
         return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
+    @stage("prepare/{preprocess}", images="{shard}.npy")
+    def prepare(self, preprocess: str, shard: str) -> Needs:
+        """Straighten the images of a train shard, and lay them out for training."""
+        return Needs(
+            {"preprocess": self.preprocesses[preprocess]}, {"shard": self.normalize("train", shard).outputs["shard"]}
+        )
+
     @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
     def train(self, model: str, fold: int, epoch: int) -> Needs:
         """Train one member up to an epoch.
@@ -97,7 +108,12 @@ class Results:
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
-        return Needs(options, {"shards": self.shards("train"), "folds": self.folds().outputs["folds"]}, also=previous)
+        inputs: dict[str, str | list[str]] = {
+            "shards": self.shards("train"),
+            "images": self.images(model, fold),
+            "folds": self.folds().outputs["folds"],
+        }
+        return Needs(options, inputs, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
@@ -111,9 +127,15 @@ class Results:
     @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
     def evaluate(self, model: str) -> Needs:
         """Predict the training rows out of fold, and score a model."""
+        count = self.folding["count"]
         return Needs(
             {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
-            {"weights": self.weights(model), "shards": self.shards("train"), "folds": self.folds().outputs["folds"]},
+            {
+                "weights": self.weights(model),
+                "shards": self.shards("train"),
+                "images": list(dict.fromkeys(path for fold in range(count) for path in self.images(model, fold))),
+                "folds": self.folds().outputs["folds"],
+            },
         )
 
     @stage("compare", comparison="comparison.csv")
@@ -209,6 +231,11 @@ class Results:
         """Return the shards of a split, in the order of the config."""
         return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
 
+    def images(self, model: str, fold: int) -> list[str]:
+        """Return the prepared images of the train shards, as a member wants them."""
+        name = preprocess_name(member_options(self.models[model], fold)["preprocess"])
+        return [self.prepare(name, shard).outputs["images"] for shard in self.context.tables["train"]]
+
     def weights(self, model: str) -> list[str]:
         """Return the weights of a model's members, in the order of the folds."""
         return [self.export(model, fold).outputs["weights"] for fold in range(self.folding["count"])]
@@ -266,6 +293,14 @@ class Results:
         every = self.models[model]["checkpoint_every"]
         made = [before for before in self.context.epochs_made(folder) if before < epoch]
         return max([(epoch - 1) // every * every, *made])
+
+
+def preprocess_name(section: Mapping[str, Any]) -> str:
+    """Return a `preprocess` section as a short name, which no other section has."""
+    parts = ["deskew"] * section["deskew"]
+    if section["ink_spread"] is not None:
+        parts += ["spread", *map(str, section["ink_spread"])]
+    return "-".join(parts) or "as-given"
 
 
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:

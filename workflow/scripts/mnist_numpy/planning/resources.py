@@ -66,6 +66,11 @@ class Estimates:
         rows = self.most_rows("train") + self.most_rows("test")
         return Needs(64 * rows, rows * self.pixels / PIXELS_SCANNED)
 
+    def prepare(self, wildcards: Any) -> Needs:
+        """Decode and straighten the images of a shard, a row group at a time."""
+        rows = self.most_rows("train", wildcards.shard)
+        return Needs(200e6, rows * self.pixels / PIXELS_SCANNED)
+
     def folds(self, wildcards: Any) -> Needs:
         """Hold ids, labels and folds; no images."""
         rows = self.most_rows("train")
