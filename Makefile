@@ -1,18 +1,18 @@
-# make run     set up, then from the CSVs to results/submission.csv and results/report.html
-# make why     say in words what would rerun, and why
-# make verify  read all results again and compare them with their checksums
-# make prune   delete results that the config does not need, after saying how much that is
-# make clean   remove the results, with Snakemake's record of them
-# make test    set up, then all tests
-# make test-cluster  the tests that need a Slurm cluster and an S3 server, which it brings up (root, Debian)
-# make soak    the long form of the tests of kills, failures, power cuts, full disks and the CSV reader
+# make run     train the networks and write results/submission.csv and results/report.html
+# make why     print which jobs would run, and why
+# make verify  compare all results with their checksums
+# make prune   print how many results the config does not need, and delete them after a question
+# make clean   delete all results and Snakemake's metadata
+# make test    run the tests
+# make test-cluster  run the tests that need Slurm and S3, which it starts on this machine (root, Debian)
+# make soak    run the long tests of kills, failures, power cuts, full disks and the CSV reader
 # make lint    check format, lint and types
-# make format  format all Python and rules, and fix what lint can fix by itself
-# make lock    resolve the requirements*.in again into requirements*.txt (ARGS=--upgrade for newer versions)
-# make bench   side-by-side measurements (see benchmarks/README.md)
-# make bench-accuracy  what a change of the default model does to its accuracy (ARGS='"learning_rate: 0.002"')
-# make bench-scale  time and peak memory as the tables grow: benchmarks/scale.md and .svg
-# make inspect TABLE=path  say what a table is found to be, and how to configure it
+# make format  format Python and rules, and fix lint errors where possible
+# make lock    compile requirements*.in into requirements*.txt (ARGS=--upgrade for newer versions)
+# make bench   compare the speed with scikit-learn and PyTorch (see benchmarks/README.md)
+# make bench-accuracy  measure the accuracy of the default model with changed options (ARGS='"learning_rate: 0.002"')
+# make bench-scale  measure time and memory for growing tables: benchmarks/scale.md and scale.svg
+# make inspect TABLE=path  print the layout of a table and the lines to put into a config
 # make help    print this list
 
 CORES ?= 4
@@ -21,16 +21,16 @@ VENV := .venv
 CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 ARGS ?=
-# ARGS are for this make alone, not for those that the tests start
+# ARGS apply to this make only, not to a make that a test starts
 unexport ARGS
 MAKEOVERRIDES =
-# where the home folder cannot be written, Snakemake, matplotlib and pip keep their caches in the environment
+# If the home folder cannot be written, Snakemake, matplotlib and pip use caches in the environment.
 ifneq ($(shell cache="$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cache}"; mkdir -p "$$cache" 2>/dev/null; [ -w "$$cache" ] && echo writable),writable)
 export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR := $(XDG_CACHE_HOME)/matplotlib
 endif
 
-# The first is resolved with all packages; the others take its versions, so that each package has one version.
+# The first list has all packages. The other lists use its versions, so that each package has only one version.
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 
@@ -43,18 +43,18 @@ run: setup
 test: $(VENV)/dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# side by side, since these tests mostly wait for Slurm
+# in parallel (-n 8), because these tests mostly wait for Slurm
 test-cluster: $(CLUSTER)/ready
 	@tests/cluster/slurm.sh start
 	@$(CLUSTER)/bin/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
-# killed 30 times over one run, the disk full in every stage, and the CSV reader searched for five minutes; then
-# every rule failing in every way, and the power cut 20 times on each of two file systems (as root; mkfs.xfs is
-# installed on Debian)
+# First: 30 kills of one run, a full disk in every stage, and a fuzz test of the CSV reader for five minutes.
+# Then: every failure of every rule, and 20 power cuts on each of two file systems (as root; it installs mkfs.xfs
+# on Debian).
 soak: $(VENV)/dev
 	@command -v mkfs.xfs >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing xfsprogs (once)" && \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null; } || \
-	echo "make soak: no power cuts on xfs, since there is no mkfs.xfs (on Debian, as root: apt-get install xfsprogs)" >&2
+	echo "make soak: skipping power cuts on xfs because mkfs.xfs is missing (on Debian, as root: apt-get install xfsprogs)" >&2
 	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_resources.py tests/faults/test_fuzz.py $(ARGS)
 	KILLS=30 CUTS=20 $(BIN)/python -m pytest -n auto --dist worksteal -rs tests/faults/test_every_failure.py tests/faults/test_power_cuts.py $(ARGS)
 
@@ -63,7 +63,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
-	@# every rule runs in the one environment that `make setup` makes: no conda, no container
+	@# all rules use the environment of `make setup`, so they name no conda environment or container
 	@$(BIN)/snakemake --lint >$(VENV)/lint.txt 2>&1 || true; \
 	if grep -E '^ +\* ' $(VENV)/lint.txt | grep -v 'Specify a conda environment or container'; then cat $(VENV)/lint.txt; exit 1; fi
 
@@ -102,7 +102,7 @@ help:
 
 setup: $(VENV)/ready
 
-# stamps: pip runs again only when the requirements have changed
+# stamp files, so that pip runs again only if the requirements have changed
 $(VENV)/ready: requirements.txt | $(VENV)/bin/pip
 	$(BIN)/$(INSTALL) requirements.txt
 	@touch $@
@@ -112,7 +112,7 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 	@touch $@ $(VENV)/ready
 
 $(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
-	# torch comes without hashes: its build differs from machine to machine
+	# no hashes, because the build of torch differs between machines
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 

@@ -1,12 +1,12 @@
-# From handwritten-digit CSVs to a scored, explained and submittable result.
-# Read on in workflow/rules: data, train, submit, report, publish - the order in which the data flow.
+# Train NumPy networks on CSV files of handwritten digits; write a submission, metrics and an HTML report.
+# The rules are in workflow/rules. Read them in the order of the data flow: data, train, submit, report, publish.
 
 from snakemake.utils import min_version
 
-min_version("9.27.1")  # the version that all of this was tested with
+min_version("9.27.1")  # the tested version
 
 
-# `--configfile` replaces the default configuration, `--config` extends it
+# `--configfile` replaces the default config; `--config` changes single keys
 if not workflow.overwrite_configfiles:
 
     configfile: "config/config.yaml"
@@ -24,21 +24,21 @@ include: "workflow/rules/publish.smk"
 
 
 rule all:
-    """Make and publish everything that the config asks for."""
+    """Make and publish all results of the config."""
     input:
         PUBLICATION.targets(),
 
 
 onstart:
     hold_or_refuse()
-    end_on_request()
+    handle_sigterm_in_thread()
     if HOST.submits:
         warn_low_memory(HOST, RESOURCES)
-        on_submit_error(SUBMIT_ERRORS.append)
+        collect_submit_errors(SUBMIT_ERRORS.append)
 
 
 onsuccess:
-    print(closing_words(HOST, SETTINGS, PUBLICATION.run))
+    print(success_summary(HOST, SETTINGS, PUBLICATION.run))
 
 
 onerror:

@@ -1,9 +1,10 @@
-"""What a change of the default model does to its accuracy, in a minute or two.
+"""Measure how a change of the default model affects its accuracy, in one or two minutes.
 
     make bench-accuracy ARGS='"learning_rate: 0.002, preprocess: {deskew: false}" --folds 4'
 
-Members are trained on folds of 28,000 of the training rows. Each is scored on its own fold, and the mean of all
-on the other 14,000, which none of them has seen. Two members at a time, one thread each.
+Members are trained by cross-validation on 28,000 of the training rows. Each member is evaluated on its own fold.
+The mean of all members is evaluated on the other 14,000 rows, on which no member was trained. Two members train at
+a time, with one thread each.
 """
 
 import argparse
@@ -29,9 +30,9 @@ TRAINED_ON = 28_000
 
 
 def train_member(
-    options: dict[str, Any], member: int, rows: training.Rows, asked: np.ndarray
+    options: dict[str, Any], member: int, rows: training.Rows, unseen: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Return a member's probabilities for the images asked about, and its seconds of processor time."""
+    """Train a member. Return its probabilities for the unseen images, and the processor time of training in seconds."""
     began = time.process_time()
     sizes = [rows.images.shape[1], *options["hidden"], 10]
     with threadpool_limits(1):
@@ -42,11 +43,13 @@ def train_member(
         layers = trainer.vectors.predicting_layers()
         tensors = {f"{name}_{i}": tensor for i, layer in enumerate(layers) for name, tensor in layer._asdict().items()}
         views = prediction.view_matrices((28, 28), options["predict"])
-        return prediction.mean_probabilities(prediction.member_networks(tensors, views), asked, rows.pixel_max), seconds
+        return prediction.mean_probabilities(
+            prediction.member_networks(tensors, views), unseen, rows.pixel_max
+        ), seconds
 
 
-def deal(labels: np.ndarray, folds: int) -> np.ndarray:
-    """Return the fold of each row, every class dealt out evenly."""
+def assign_folds(labels: np.ndarray, folds: int) -> np.ndarray:
+    """Return the fold of each row. Each class is distributed evenly over the folds."""
     order = np.random.default_rng(0).permutation(len(labels))
     fold = np.empty(len(labels), int)
     for label in np.unique(labels):
@@ -56,42 +59,45 @@ def deal(labels: np.ndarray, folds: int) -> np.ndarray:
 
 
 def main(changes: str, folds: int) -> None:
-    """Print the accuracies."""
+    """Train all members and print accuracies, errors and time."""
     default = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))["models"]["mlp"]
     model = default | yaml.safe_load(f"{{{changes}}}")
     settings = read_settings({"folds": {"count": folds}, "models": {"mlp": model}}, [])["models"]["mlp"]
     rows = load_rows()
-    labels, unseen = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
-    fold = deal(labels, folds)
+    labels, unseen_labels = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
+    fold = assign_folds(labels, folds)
     options = [member_options(settings, member) for member in range(folds)]
-    seen = straighten_for_each(options, rows.images, (28, 28))
+    preprocessed = straighten_for_each(options, rows.images, (28, 28))
     out_of_fold = np.zeros((TRAINED_ON, 10))
-    mean = np.zeros((len(unseen), 10))
+    mean = np.zeros((len(unseen_labels), 10))
     errors, seconds = [], 0.0
     with ProcessPoolExecutor(2) as members:
         pending = []
-        for member, images in enumerate(seen):
+        for member, images in enumerate(preprocessed):
             mine = np.flatnonzero(fold != member)
-            asked = np.concatenate([images[:TRAINED_ON][fold == member], images[TRAINED_ON:]])
+            unseen = np.concatenate([images[:TRAINED_ON][fold == member], images[TRAINED_ON:]])
             learned = training.Rows(images[mine], labels[mine], rows.pixel_max)
-            pending.append(members.submit(train_member, options[member], member, learned, asked))
+            pending.append(members.submit(train_member, options[member], member, learned, unseen))
         for member, task in enumerate(pending):
             probabilities, took = task.result()
             held_out = int(np.sum(fold == member))
             out_of_fold[fold == member] = probabilities[:held_out]
             mean += probabilities[held_out:]
-            errors.append(int(np.sum(probabilities[held_out:].argmax(axis=1) != unseen)))
+            errors.append(int(np.sum(probabilities[held_out:].argmax(axis=1) != unseen_labels)))
             seconds += took
-    right = int(np.sum(out_of_fold.argmax(axis=1) == labels))
-    low, high = metrics.wilson_interval(right, TRAINED_ON)
-    print(f"{changes or 'the default'}, {folds} folds: {right / TRAINED_ON:.2%} out of fold ({low:.2%} to {high:.2%})")
-    together = int(np.sum(mean.argmax(axis=1) != unseen))
-    print(f"errors among {len(unseen):,} unseen: {np.mean(errors):.0f} a member, {together} their mean")
+    correct = int(np.sum(out_of_fold.argmax(axis=1) == labels))
+    low, high = metrics.wilson_interval(correct, TRAINED_ON)
+    print(
+        f"{changes or 'the default'}, {folds} folds: {correct / TRAINED_ON:.2%} out of fold ({low:.2%} to {high:.2%})"
+    )
+    ensemble_errors = int(np.sum(mean.argmax(axis=1) != unseen_labels))
+    print(f"errors among {len(unseen_labels):,} unseen rows: {np.mean(errors):.0f} per member", end="")
+    print(f", {ensemble_errors} of the mean of all members")
     print(f"{seconds:.0f} seconds of processor time")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("changes", nargs="?", default="", help="keys of the model, as YAML")
+    parser.add_argument("changes", nargs="?", default="", help="keys of the model's section of the config, as YAML")
     parser.add_argument("--folds", type=int, default=4, choices=range(2, 101), metavar="FOLDS")
     main(**vars(parser.parse_args()))

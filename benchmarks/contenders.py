@@ -1,4 +1,7 @@
-"""The others in `make bench`: the notebook's recipe, scikit-learn and PyTorch; and where our time goes."""
+"""The implementations that `make bench` compares with, and the profile of our training.
+
+They are the original notebook, scikit-learn and PyTorch.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,8 +15,8 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 
-def floats(rows: Rows) -> np.ndarray:
-    """Return the images as the others want them: float32 in [0, 1]."""
+def scale_images(rows: Rows) -> np.ndarray:
+    """Return the images as float32 in [0, 1], for scikit-learn and PyTorch."""
     return np.divide(rows.images, rows.pixel_max, dtype=np.float32)
 
 
@@ -21,7 +24,7 @@ class SklearnNetwork:
     """The same network and optimizer in scikit-learn."""
 
     def __init__(self, rows: Rows, batch: int, learning_rate: float, seed: int) -> None:
-        self.images, self.labels = floats(rows), rows.labels
+        self.images, self.labels = scale_images(rows), rows.labels
         self.model = MLPClassifier(
             (256,), batch_size=batch, learning_rate_init=learning_rate, alpha=0.0, random_state=seed
         )
@@ -43,7 +46,7 @@ class TorchNetwork:
     def __init__(self, rows: Rows, batch: int, learning_rate: float, threads: int, seed: int) -> None:
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
-        self.images, self.labels = torch.from_numpy(floats(rows)), torch.from_numpy(rows.labels.astype(np.int64))
+        self.images, self.labels = torch.from_numpy(scale_images(rows)), torch.from_numpy(rows.labels.astype(np.int64))
         self.model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=learning_rate)
         self.batch = batch
@@ -67,7 +70,7 @@ class TorchNetwork:
 
 
 class OurNetwork:
-    """Ours, with the same two methods."""
+    """Our network, with the same methods."""
 
     def __init__(self, trainer: Trainer, rows: Rows) -> None:
         self.trainer, self.rows = trainer, rows
@@ -81,12 +84,16 @@ class OurNetwork:
         return self.trainer.score(self.rows)[1]
 
 
-def until(
+def train_to_goal(
     goal: float, contender: TorchNetwork | SklearnNetwork | OurNetwork, patience: float = np.inf
 ) -> tuple[float, int]:
-    """Train until the accuracy on the training rows, taken after each epoch, reaches the goal.
+    """Train until the accuracy on the training rows, measured after each epoch, reaches the goal.
 
-    Returns seconds of training, infinite where they exceed `patience` or a hundred epochs, and epochs.
+    Returns
+    -------
+    tuple
+        Seconds of training and number of epochs. The seconds are infinite if the goal is not reached within
+        `patience` seconds and 100 epochs.
     """
     seconds = 0.0
     for epoch in range(1, 101):
@@ -98,8 +105,8 @@ def until(
     return np.inf, epoch
 
 
-def notebook_iteration_seconds(rows: Rows, threads: int, iterations: int = 6) -> float:
-    """Return the time of one iteration of the original recipe, written as in the notebook."""
+def time_notebook(rows: Rows, threads: int, iterations: int = 6) -> float:
+    """Return the seconds per iteration of the original notebook; the code is written as in the notebook."""
     generator = np.random.RandomState(1127825)
     images, targets = rows.images / 255, np.eye(10)[rows.labels]
     weights = [0.1 * generator.randn(784, 256), 0.1 * generator.randn(256, 10)]
@@ -124,7 +131,7 @@ def notebook_iteration_seconds(rows: Rows, threads: int, iterations: int = 6) ->
     return (time.perf_counter() - began) / iterations
 
 
-# --- Where the time goes ------------------------------------------------------------------------
+# --- Profile --------------------------------------------------------------------------------------
 
 PARTS: list[tuple[str, Any, str]] = [
     ("gather and scale", training.Worker, "prepare"),
@@ -139,11 +146,11 @@ PARTS: list[tuple[str, Any, str]] = [
 ]
 
 
-def profile_table(make_trainer: Callable[..., Trainer], distortion: dict[str, Any]) -> None:
-    """Print the seconds of an epoch by part, single thread."""
-    print("\n## Where an epoch goes, seconds, one thread\n")
+def print_profile(make_trainer: Callable[..., Trainer], distortion: dict[str, Any]) -> None:
+    """Print the seconds per epoch of each part of training, with one thread."""
+    print("\n## Seconds per epoch by part, one thread\n")
     names = list(dict.fromkeys(name for name, _, _ in PARTS))
-    print(f"| network, batch | {' | '.join(names)} | rest | all |")
+    print(f"| network, batch | {' | '.join(names)} | rest | total |")
     print("| --- |" + " ---: |" * (len(names) + 2))
     for title, changes in (
         ("256, 256", {"batch_size": 256}),
@@ -161,11 +168,11 @@ def profile_table(make_trainer: Callable[..., Trainer], distortion: dict[str, An
 
 
 def profile(trainer: Trainer) -> tuple[dict[str, float], float]:
-    """Train an epoch with a clock around every part; return seconds by part, and in all."""
+    """Train an epoch with a timer around each part. Return the seconds per part, and of the whole epoch."""
     seconds = dict.fromkeys((name for name, _, _ in PARTS), 0.0)
     originals = [(owner, attribute, getattr(owner, attribute)) for _, owner, attribute in PARTS]
 
-    def clocked(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def add_timer(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **keywords: Any) -> Any:
             began = time.perf_counter()
             result = function(*arguments, **keywords)
@@ -176,7 +183,7 @@ def profile(trainer: Trainer) -> tuple[dict[str, float], float]:
 
     trainer.run_epoch(None)
     for (name, owner, attribute), (_, _, function) in zip(PARTS, originals, strict=True):
-        setattr(owner, attribute, clocked(name, function))
+        setattr(owner, attribute, add_timer(name, function))
     try:
         whole = trainer.run_epoch(None)["seconds"]
     finally:

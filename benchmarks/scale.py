@@ -1,8 +1,8 @@
-"""`make bench-scale`: time and peak memory of the stages as the tables grow, on this machine.
+"""`make bench-scale`: time and peak memory of the stages for tables of several sizes, on this machine.
 
-Ten, a hundred times the real rows are made by seeded distortion of them. Every stage runs in a process
-of its own, by the function that its rule calls; peak memory is the kernel's figure for that process.
-Writes benchmarks/scale.md and benchmarks/scale.svg.
+Larger tables consist of the real rows and seeded distortions of them. Each stage runs in its own process and calls
+the function that its rule calls. Peak memory is what the kernel reports for that process. The script writes
+benchmarks/scale.md and benchmarks/scale.svg.
 """
 
 import argparse
@@ -39,19 +39,19 @@ import submission  # noqa: E402
 import train  # noqa: E402
 from mnist_numpy.ann import augment, network  # noqa: E402
 from mnist_numpy.files import checkpoints, ingest  # noqa: E402
-from mnist_numpy.files.layout import look  # noqa: E402
+from mnist_numpy.files.layout import detect_layout  # noqa: E402
 from mnist_numpy.planning.config import read_settings  # noqa: E402
 
 SETTINGS = read_settings({"models": {"mlp": {"hidden": [256], "epochs": 1, "checkpoint_every": 1}}}, [])
 MODEL, SHAPE = SETTINGS["models"]["mlp"], (28, 28)
 DISTORTION = {"rotate": 8, "scale": 0.08, "shear": 0.1, "shift": 1, "elastic": {"alpha": 0.0, "sigma": 1.0}}
-THREADS = 2  # of normalize and of the readers it is compared with; the other stages have one
+THREADS = 2  # of normalize and of pandas and pyarrow; the other stages have one thread
 COLUMNS = ["label", *(f"pixel{number}" for number in range(784))]
 TYPES = dict.fromkeys(COLUMNS, pa.uint8())
 
 
 class Figures(NamedTuple):
-    """What a stage took: seconds on the clock and of all cores together, and its process's peak memory in MB."""
+    """Measurements of a stage: elapsed seconds, processor seconds of all cores, and peak memory in MB."""
 
     seconds: float
     core_seconds: float
@@ -62,8 +62,8 @@ class Figures(NamedTuple):
 
 
 def make_table(path: Path, rows: int) -> None:
-    """Write a CSV of the first real rows, and distortions of all of them until there are enough."""
-    layout, _ = look(ROOT / "data" / "train.csv.zip", {}, True)
+    """Write a CSV of the real rows, followed by distortions of them up to the number of rows."""
+    layout, _ = detect_layout(ROOT / "data" / "train.csv.zip", {}, True)
     batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
     images = np.concatenate([batch.images for batch in batches])
     labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
@@ -81,35 +81,35 @@ def make_table(path: Path, rows: int) -> None:
             writer.write_table(pa.table([labels[places], *block.T.copy()], schema=schema))
 
 
-# --- The stages, each in a process of its own ------------------------------------------------------
+# --- The stages, each in its own process ----------------------------------------------------------
 
 
 def run_normalize(folder: Path) -> None:
-    """CSV -> validated Parquet."""
+    """Convert the CSV to validated Parquet."""
     pa.set_cpu_count(THREADS)
     normalize.normalize(folder / "table.csv", folder / "shard.parquet", SETTINGS["data"], True, lambda text: None)
 
 
 def run_pandas(folder: Path) -> None:
-    """CSV -> Parquet by pandas, not validated: a yardstick."""
+    """Convert the CSV to Parquet with pandas, without validation, for comparison."""
     import pandas as pd
 
     pd.read_csv(folder / "table.csv", dtype=np.uint8).to_parquet(folder / "pandas.parquet")
 
 
 def run_pyarrow(folder: Path) -> None:
-    """CSV -> memory by the parser alone: the other yardstick."""
+    """Parse the CSV with pyarrow into memory, for comparison."""
     pa.set_cpu_count(THREADS)
     pa.csv.read_csv(folder / "table.csv", convert_options=pa.csv.ConvertOptions(column_types=TYPES))
 
 
 def run_quality(folder: Path) -> None:
-    """Shards -> figures of the data."""
+    """Compute the statistics of the data."""
     quality.quality([folder / "shard.parquet"], [folder / "shard.parquet"], folder / "quality.json")
 
 
 def run_folds(folder: Path) -> None:
-    """Shard -> folds."""
+    """Assign the rows to folds."""
     folds.assign_folds([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
 
 
@@ -120,7 +120,7 @@ def run_prepare(folder: Path) -> None:
 
 
 def run_train(folder: Path) -> None:
-    """Train one member for an epoch."""
+    """Train one member for one epoch."""
     train.train(
         shards=[folder / "shard.parquet"],
         images=[folder / "shard.npy"],
@@ -136,7 +136,7 @@ def run_train(folder: Path) -> None:
 
 
 def run_predict(folder: Path) -> None:
-    """One member, every row."""
+    """Predict all rows with one member."""
     vector = checkpoints.read_state(folder / "epoch-0001.npz").vectors["parameters"]
     tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
     about = {"model": MODEL, "labels": list(range(10)), "shape": list(SHAPE), "trained": []}
@@ -147,7 +147,7 @@ def run_predict(folder: Path) -> None:
 
 
 def run_evaluate(folder: Path) -> None:
-    """Score four members, here the same one four times."""
+    """Evaluate four members, which are four copies of one member."""
     options = {"predict": MODEL["predict"], "labels": "auto"}
     weights, shards, images = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], [folder / "shard.npy"]
     files = folder / "folds.parquet", folder / "validation.parquet", folder / "metrics.json"
@@ -156,7 +156,7 @@ def run_evaluate(folder: Path) -> None:
 
 
 def run_submission(folder: Path) -> None:
-    """Predictions -> CSV."""
+    """Write the submission from the predictions."""
     options = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": None}
     predictions = {"mlp": [folder / "predictions.parquet"]}
     submission.submission(predictions, folder / "none.csv", None, folder / "submission.csv", options)
@@ -178,25 +178,25 @@ WHOLE = ("pandas", "pyarrow")
 
 
 def peak_megabytes() -> float:
-    """Return the most memory this process has had, as the kernel counted it."""
+    """Return the peak memory of this process that the kernel reports, in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
 
 
 def measure(stage: str, folder: Path) -> Figures:
-    """Run a stage in a new process."""
+    """Run a stage in a new process and return its measurements."""
     command = [sys.executable, __file__, "--stage", stage, "--folder", str(folder)]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return Figures(*map(float, said.split()))
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Figures(*map(float, output.split()))
 
 
 def measure_all(rows: int, repeats: int) -> dict[str, Figures]:
-    """Run every stage on a table of some rows, and return medians; stages take turns, once over on a large table."""
+    """Run all stages in turns on a table and return the medians. On a large table each stage runs once."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_table(folder / "table.csv", rows)
         large = rows > 1_000_000
-        # the two that hold the table as a whole need memory that not every machine has
+        # pandas and pyarrow keep the whole table in memory, which not every machine has
         stages = [stage for stage in STAGES if not large or stage not in WHOLE]
         turns = [{stage: measure(stage, folder) for stage in stages} for _ in range(1 if large else repeats)]
     return {
@@ -204,11 +204,11 @@ def measure_all(rows: int, repeats: int) -> dict[str, Figures]:
     }
 
 
-# --- What is told -----------------------------------------------------------------------------------
+# --- Output -----------------------------------------------------------------------------------------
 
 
-def slope(by_rows: dict[int, dict[str, Figures]], stage: str) -> str:
-    """Return the power of the rows that a stage's core-seconds grow by, from its smallest to its largest table."""
+def format_slope(by_rows: dict[int, dict[str, Figures]], stage: str) -> str:
+    """Return the exponent with which a stage's core-seconds grow with the rows, between smallest and largest table."""
     few, *_, many = 2 * [rows for rows, figures in by_rows.items() if stage in figures]
     if few == many:
         return "-"
@@ -216,7 +216,7 @@ def slope(by_rows: dict[int, dict[str, Figures]], stage: str) -> str:
     return f"{np.log(times) / np.log(many / few):.2f}"
 
 
-def table_lines(by_rows: dict[int, dict[str, Figures]]) -> list[str]:
+def format_table(by_rows: dict[int, dict[str, Figures]]) -> list[str]:
     """Return the figures as a Markdown table."""
     head = [f"{rows:,} rows" for rows in by_rows]
     lines = [f"| stage | {' | '.join(head)} | slope |", f"|---|{'---|' * len(head)}---|"]
@@ -225,24 +225,24 @@ def table_lines(by_rows: dict[int, dict[str, Figures]]) -> list[str]:
             f"{f.seconds:.2f} s / {f.core_seconds:.2f} / {f.megabytes:.0f} MB" if (f := figures.get(stage)) else "-"
             for figures in by_rows.values()
         ]
-        lines.append(f"| {stage} | {' | '.join(cells)} | {slope(by_rows, stage)} |")
+        lines.append(f"| {stage} | {' | '.join(cells)} | {format_slope(by_rows, stage)} |")
     return lines
 
 
-def speed_lines(figures: dict[str, Figures], rows: int) -> list[str]:
-    """Return how the stages of one table stand against their yardsticks."""
+def compare_speed(figures: dict[str, Figures], rows: int) -> list[str]:
+    """Return sentences that compare normalize with pandas and pyarrow, and the speed of predict."""
     ours, pandas, parser = (figures[stage] for stage in ("normalize", *WHOLE))
     return [
         f"normalize is {pandas.seconds / ours.seconds:.2f} times as fast as pandas' read_csv and to_parquet "
         f"({pandas.core_seconds / ours.core_seconds:.2f} by core-seconds), and has "
         f"{parser.seconds / ours.seconds:.0%} of the speed of pyarrow's bare parser "
         f"({parser.core_seconds / ours.core_seconds:.0%} by core-seconds).",
-        f"predict: {rows / figures['predict'].core_seconds / 1000:.0f}k images a core-second, from file to file.",
+        f"predict: {rows / figures['predict'].core_seconds / 1000:.0f}k images per core-second, from file to file.",
     ]
 
 
 def draw(by_rows: dict[int, dict[str, Figures]], path: Path) -> None:
-    """Draw core-seconds and memory over rows, both on logarithmic axes."""
+    """Plot core-seconds and peak memory against rows, on logarithmic axes."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for stage in STAGES:
         rows = [count for count, figures in by_rows.items() if stage in figures]
@@ -261,19 +261,20 @@ def draw(by_rows: dict[int, dict[str, Figures]], path: Path) -> None:
 
 
 def main(all_rows: list[int], repeats: int, output: Path) -> None:
-    """Measure, print, and write table and plot."""
+    """Measure all stages, print the table, and write table and plot."""
     by_rows = {rows: measure_all(rows, repeats) for rows in sorted(all_rows)}
     first = min(by_rows)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}"
     lines = [
-        f"# Growing data ({machine}, {datetime.date.today()}; medians of {repeats}, above a million rows of one)",
+        f"# Time and memory by number of rows ({machine}, {datetime.date.today()}; "
+        f"medians of {repeats} runs, one run above a million rows)",
         "",
-        *table_lines(by_rows),
+        *format_table(by_rows),
         "",
-        "Seconds on the clock / of all cores together / peak memory of the process. normalize, pandas and pyarrow "
-        f"had {THREADS} threads, the others one; slope: the power of the rows that core-seconds grow by.",
+        "Elapsed seconds / core-seconds / peak memory of the process. normalize, pandas and pyarrow "
+        f"had {THREADS} threads, the others one. Slope: the exponent with which core-seconds grow with the rows.",
         "",
-        *(speed_lines(by_rows[first], first) if by_rows[first].keys() >= set(WHOLE) else []),
+        *(compare_speed(by_rows[first], first) if by_rows[first].keys() >= set(WHOLE) else []),
     ]
     print("\n".join(lines))
     output.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -285,8 +286,8 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, nargs="+", default=[42_000, 420_000])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "scale")
-    parser.add_argument("--stage", choices=STAGES, help="run one stage only (what this script calls itself with)")
-    parser.add_argument("--folder", type=Path, help="with the files of the stages before it")
+    parser.add_argument("--stage", choices=STAGES, help="run only one stage; the script calls itself with this option")
+    parser.add_argument("--folder", type=Path, help="folder with the files of the previous stages")
     arguments = parser.parse_args()
     if arguments.stage:
         began = time.perf_counter(), time.process_time()

@@ -97,7 +97,7 @@ def test_everything_lies_in_the_bucket_and_has_the_bytes_of_a_local_run(run, buc
     assert stored <= {file.key for file in bucket.objects.all()}
     assert jobs(run(other)) == Counter()
     # a table that is not there is refused, though what was made of another stands
-    missing = f"data.test: there is no file s3://{BUCKET}/run/data/nope.csv; mend the path"
+    missing = f"data.test: there is no file s3://{BUCKET}/run/data/nope.csv; fix the path"
     tables = "data={train: data/train.csv, test: data/nope.csv}"
     run(other, "--config", tables, refused=missing)
     # another table under the same name

@@ -104,8 +104,8 @@ def test_other_options_or_code_meanwhile_make_nothing_under_a_wrong_name(local_r
         release(run, lambda file=file, wrong=wrong: file.write_text(wrong))
         assert run.process.wait(timeout=900) != 0
         assert re.search(
-            r"\n\ntrain mlp 0 800: the config, the code, a package or a table is not what it was when the name of this "
-            r"result \(\w{10}\) was planned; run the same command again\n\nfix this and run the same command again; ",
+            r"\n\ntrain mlp 0 800: the config, the code, a package or a table has changed since this result "
+            r"\(\w{10}\) was planned; run the same command again\n\nfix this and run the same command again; ",
             run.output.read_text(),
         )
         assert {path.stem for path in workspace.path.glob("results/store/train/mlp/fold-0/*/*.npz")} == {"epoch-0400"}
@@ -152,7 +152,8 @@ def test_a_job_that_fails_for_good_tells_why_on_the_terminal(without_results, sl
     assert run.process.wait(timeout=900) != 0
     said = run.output.read_text()
     assert (
-        "normalize: data/test.csv: mend these cells or leave the rows out:\n  row 3, line 4, column pixel0: 'x'" in said
+        "normalize: data/test.csv: invalid values; fix these cells or remove the rows:\n"
+        "  row 3, line 4, column pixel0: 'x'" in said
     )
     assert "fix this and run the same command again" in said
 
@@ -171,7 +172,7 @@ def test_a_killed_job_is_told_by_its_log(before_last_checkpoint, slurm_run):
     run = slurm_run(before_last_checkpoint, LAST_CHECKPOINT, "--retries", "0")
     os.kill(run.training_pid(), signal.SIGKILL)
     assert run.process.wait(timeout=900) != 0
-    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: it ended without a word: killed", run.output.read_text())
+    assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: the job ended without a message", run.output.read_text())
 
 
 def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpoint, slurm_run):
@@ -180,7 +181,7 @@ def test_too_little_time_and_memory_are_told_on_the_terminal(before_last_checkpo
     os.kill(run.training_pid(), signal.SIGSTOP)  # it hangs; Slurm ends it after its minute
     # before anything was submitted
     before, _, _ = run.output.read_text().partition("has been submitted")
-    assert re.search(r"mlp: training may need 2\d\d MB of memory, more than the 100 MB its jobs are given", before)
+    assert re.search(r"mlp: training may need 2\d\d MB of memory, but its jobs request 100 MB", before)
     assert run.process.wait(timeout=900) != 0
     assert re.search(r"/rule_train/mlp_0_\w+_0800/\d+\.log: .*DUE TO TIME LIMIT", run.output.read_text())
 

@@ -1,6 +1,6 @@
-"""What is said of each bad config of bad_configs.yaml.
+"""The messages for the bad configs of bad_configs.yaml.
 
-`python tests/faults/bad_configs.py` writes bad_configs.md, which a test compares with what is said now.
+`python tests/faults/bad_configs.py` writes them to bad_configs.md. A test compares them with the current ones.
 """
 
 import sys
@@ -20,7 +20,7 @@ CONFIGS = (HERE / "bad_configs.yaml").read_text(encoding="utf-8").split("\n---\n
 
 
 def message(text: str) -> str:
-    """Return what is said of a config."""
+    """Return the message for a config."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.yaml"
         file.write_text(text, encoding="utf-8")
@@ -28,7 +28,7 @@ def message(text: str) -> str:
             read_settings(yaml.safe_load(text), [str(file)])
         except WorkflowError as error:
             return str(error).replace(f"{folder}/", "").removeprefix("the config is not valid:\n  ")
-    raise AssertionError(f"taken for a good config: {text}")
+    raise AssertionError(f"accepted as a good config: {text}")
 
 
 def row(text: str) -> str:
@@ -38,5 +38,5 @@ def row(text: str) -> str:
 
 
 if __name__ == "__main__":
-    head = "# Bad configs, and what is said of them\n\n| config | message |\n|---|---|\n"
+    head = "# Bad configs and their messages\n\n| config | message |\n|---|---|\n"
     LISTED.write_text(head + "".join(f"{row(text)}\n" for text in CONFIGS), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""The bad tables: how each is made from a good one, and (run as a script) what is said of each.
+"""Bad tables, most of them made from a good one, and their messages.
 
-`python tests/faults/bad_tables.py` writes bad_tables.md, which a test compares with what is said now.
+`python tests/faults/bad_tables.py` writes the messages to bad_tables.md. A test compares them with the current ones.
 """
 
 import bz2
@@ -30,7 +30,7 @@ GOOD = [HEADER, *([str(i % 10), str(i), "0", "255", "7"] for i in range(20))]
 
 
 class Bad(NamedTuple):
-    """A bad table: what is wrong, its file's name and bytes (or who makes it), the options to read it with."""
+    """A bad table: what is wrong, the file's name, its bytes or a function that makes it, and the options."""
 
     what: str
     name: str
@@ -44,7 +44,7 @@ def text(rows: list[list[str]], separator: str = ",", end: str = "\n") -> bytes:
 
 
 def cell(value: str, column: int = 2, row: int = 3) -> bytes:
-    """Return the good table with one other cell."""
+    """Return the good table with one cell replaced."""
     rows = [list(cells) for cells in GOOD]
     rows[row][column] = value
     return text(rows)
@@ -55,7 +55,7 @@ def header(*names: str) -> bytes:
 
 
 def wider(name: str) -> bytes:
-    """Return the good table with one more column."""
+    """Return the good table with an additional column."""
     return text([[*row, name if number == 0 else str(number % 5)] for number, row in enumerate(GOOD)])
 
 
@@ -76,7 +76,7 @@ def flipped(content: bytes, place: int) -> bytes:
 
 
 def encrypted() -> bytes:
-    """Return a zip whose one member is marked as encrypted, in both of its headers."""
+    """Return a zip whose only file is marked as encrypted in both of its headers."""
     content = bytearray(zipped(**{"train.csv": text(GOOD)}))
     content[6] |= 1
     content[content.index(b"PK\x01\x02") + 8] |= 1
@@ -84,13 +84,13 @@ def encrypted() -> bytes:
 
 
 def garbled_name() -> bytes:
-    """Return a zip that says its member's name is UTF-8, and that it reaches into the compressed bytes."""
+    """Return a zip whose file name has the mark of UTF-8, but includes some compressed bytes."""
     content = zipped(**{"train.csv": LARGE}).replace(b"\t\0\0\0train", b",\0\0\0train", 1)
-    return content[:6] + b"\0\x08" + content[8:]  # the flags of the file's own header
+    return content[:6] + b"\0\x08" + content[8:]  # the flags in the header of the file
 
 
 def zip_bomb(path: Path) -> None:
-    """Write a zip of 0.3 MB that unpacks to 300 MB: a header, then one endless row."""
+    """Write a zip of 0.3 MB that unpacks to 300 MB: a header and one very long row."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("train.csv", "w") as plain:
         plain.write(text(GOOD[:2]))
         for _ in range(300):
@@ -106,27 +106,50 @@ CASES = [
     Bad("the label column misspelt", "labels.csv", text(GOOD), {"label": "Label"}),
     Bad("two columns that may be the label", "two.csv", wider("class")),
     Bad("two columns of unknown names", "two.csv", wider("b").replace(b"label", b"a", 1)),
-    Bad("no header, and either end may be the label", "bare.csv", text([row[:4] + row[:1] for row in GOOD[1:]])),
-    Bad("no header, and either end may be the label, all of one class", "one.csv", text([GOOD[8]] * 20)),
+    Bad(
+        "no header, the first or last column may be the label",
+        "bare.csv",
+        text([row[:4] + row[:1] for row in GOOD[1:]]),
+    ),
+    Bad("no header, the first or last column may be the label, one class", "one.csv", text([GOOD[8]] * 20)),
     Bad("no header and no label", "pixels.csv", text([row[1:] for row in GOOD[1:]])),
-    Bad("no header, and no square of pixels", "odd.csv", text([row + row[:2] for row in GOOD[1:]]), {"shape": "auto"}),
-    Bad("no header, and a label by name", "bare.csv", text(GOOD[1:]), {"label": "digit"}),
+    Bad("no header, pixels are not a square", "odd.csv", text([row + row[:2] for row in GOOD[1:]]), {"shape": "auto"}),
+    Bad("no header, the label has a name", "bare.csv", text(GOOD[1:]), {"label": "digit"}),
     Bad("no pixel columns", "no-pixels.csv", header("label", "a", "b", "c", "d")),
     Bad(
         "two families of pixel columns",
         "families.csv",
         text([[*row, *(cell.replace("pixel", "x") for cell in row[1:])] for row in GOOD]),
     ),
-    Bad("a pixel column missing of a square", "auto.csv", header("label", "p1", "p2", "p4"), {"shape": "auto"}),
-    Bad("no square of pixel columns", "auto.csv", header("label", "p1", "p2", "p3"), {"shape": "auto"}),
+    Bad("a pixel column of a square is missing", "auto.csv", header("label", "p1", "p2", "p4"), {"shape": "auto"}),
+    Bad("pixel columns are not a square", "auto.csv", header("label", "p1", "p2", "p3"), {"shape": "auto"}),
     Bad("three colours", "colour.csv", text([[f"p{i}" for i in range(12)] + ["label"], ["7"] * 13]), {"shape": "auto"}),
+    Bad("four colours", "rgba.csv", text([["label", *(f"p{i}" for i in range(16))], ["7"] * 17])),
+    Bad(
+        "three colours, one after the other",
+        "channels.csv",
+        text([["label", *(f"{channel}{i}" for channel in "rgb" for i in range(4))], ["7"] * 13]),
+    ),
+    Bad("three colours without header and label", "test.csv", text([["7"] * 27] * 3), {"shape": "auto"}, False),
+    Bad("another prefix of the pixel columns", "prefix.csv", text(GOOD), {"pixels": "x"}),
     Bad("pixels in one cell", "cell.csv", b'emotion,pixels,Usage\n3,"' + b"0 " * 20 + b'",Training\n'),
     Bad("commas and semicolons", "both.csv", b"a,b;c\n1,2;3\n"),
-    Bad("bars", "bars.csv", text(GOOD, "|")),
-    Bad("a pointer of git-lfs", "lfs.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"),
-    Bad("a message", "gone.csv", b"404: Not Found"),
-    Bad("MNIST's own format", "idx.gz", gzip.compress(bytes([0, 0, 8, 3, *[0, 0, 1, 44] * 3]), mtime=0)),
+    Bad("a header with commas, rows with semicolons", "mixed.csv", text(GOOD[:1]) + text(GOOD[1:], ";")),
+    Bad("rows with another separator", "joined.csv", text(GOOD[:19]) + text(GOOD[19:], ";")),
+    Bad("decimal commas", "commas.csv", text([HEADER, *[["1", "0,5", "1", "0", "0,25"]] * 2], ";")),
+    Bad("decimal commas, or commas and semicolons", "commas.csv", text([["1", "0,5", "1,0", "0,0", "0,25"]] * 2, ";")),
+    Bad(
+        "decimal commas without a header",
+        "commas.csv",
+        text([["1", "0,5", "0,7", "1,0", "0,0"]] * 2, ";"),
+        {"separator": ";"},
+    ),
+    Bad("vertical bars", "bars.csv", text(GOOD, "|")),
+    Bad("a Git LFS pointer", "lfs.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n"),
+    Bad("an error message", "gone.csv", b"404: Not Found"),
+    Bad("MNIST's IDX format", "idx.gz", gzip.compress(bytes([0, 0, 8, 3, *[0, 0, 1, 44] * 3]), mtime=0)),
     Bad("LIBSVM's format", "mnist.libsvm", b"7 178:0.251 179:1\n0 3:0.5\n"),
+    Bad("ARFF", "mnist.arff", b"% Digits\n\n@RELATION mnist\n@ATTRIBUTE p1 INTEGER\n@DATA\n7,1,2,3,4\n"),
     Bad(
         "one-hot labels with two ones",
         "hot.csv",
@@ -135,7 +158,7 @@ CASES = [
     ),
     Bad("a text among labels of numbers", "texts.csv", cell("seven", 0), {"labels": "auto"}),
     Bad(
-        "a label of nothing among texts",
+        "an empty label among texts",
         "texts.csv",
         text([HEADER, *([*"a1234"], [*"b1234"]) * 5, ["", *"1234"]]),
         {"labels": "auto"},
@@ -143,35 +166,43 @@ CASES = [
     Bad(
         "a decimal out of range", "beyond.csv", text([HEADER, *[["1", "0.5", "1", "0", "1.5"]] * 2]), {"pixel_max": 1.0}
     ),
+    Bad("negative pixels", "signed.csv", text([HEADER, *[["1", "-128", "127", "0", "5"]] * 3])),
+    Bad("negative decimals", "scaled.csv", text([HEADER, *[["1", "-0.4", "2.8", "0.5", "1"]] * 3])),
+    Bad(
+        "more than 4,096 labels",
+        "ids.csv",
+        text([HEADER, *([f"a{i}", *"1234"] for i in range(5000))]),
+        {"labels": "auto"},
+    ),
     Bad("an empty range of pixels", "range.csv", text(GOOD), {"pixel_min": 300}),
-    Bad("a pixel column missing", "missing.csv", header("label", "pixel0", "pixel1", "pixel2")),
-    Bad("a pixel column missing within", "gap.csv", header("label", "pixel0", "pixel1", "pixel3", "pixel4")),
-    Bad("a pixel column twice", "twice.csv", header("label", "pixel0", "pixel1", "pixel1", "pixel3")),
+    Bad("a pixel column is missing at the end", "missing.csv", header("label", "pixel0", "pixel1", "pixel2")),
+    Bad("a pixel column is missing", "gap.csv", header("label", "pixel0", "pixel1", "pixel3", "pixel4")),
+    Bad("the same pixel column twice", "twice.csv", header("label", "pixel0", "pixel1", "pixel1", "pixel3")),
     Bad("a pixel column misspelt", "misspelt.csv", header("label", "pixel0", "pixle1", "pixel2", "pixel3")),
     Bad(
-        "a pixel column too many",
+        "an extra pixel column",
         "extra.csv",
         text([[*row, row[1]] for row in [[*HEADER], *GOOD[1:]]]).replace(b"pixel3,pixel0", b"pixel3,pixel4", 1),
     ),
     Bad("a shape that does not fit", "shape.csv", text(GOOD), {"shape": [28, 28]}),
     Bad("the id column missing", "no-id.csv", text(GOOD), {"id": "image_id"}, labelled=False),
     Bad(
-        "an id past 64 bits",
+        "an id of more than 64 bits",
         "long-id.csv",
         text([["id", *HEADER[1:]], ["9" * 20, "0", "0", "0", "0"]]),
         {"id": "id"},
         False,
     ),
     *(
-        Bad(f"a pixel of {value or 'nothing'}", "cell.csv", cell(value))
+        Bad(f"the pixel {value or '(empty)'}", "cell.csv", cell(value))
         for value in ("x", "", "NaN", "-1", "256", "3.5", "1e2", '"1,234"', "1_000", "1 234", "+5", "∞", "١", "True")
     ),
-    *(Bad(f"a label of {value or 'nothing'}", "label.csv", cell(value, 0)) for value in ("10", "-1", "", "seven")),
+    *(Bad(f"the label {value or '(empty)'}", "label.csv", cell(value, 0)) for value in ("10", "-1", "", "seven")),
     Bad("a pixel above pixel_max", "range.csv", text(GOOD), {"pixel_max": 16}),
     Bad("ten bad cells", "ten.csv", text([HEADER, *(["1", "?", "0", "0", "0"] for _ in range(10))])),
     Bad("two thousand bad cells", "many.csv", text([HEADER, *(["1", "?", "0", "0", "0"] for _ in range(2000))])),
-    Bad("a row too short", "short.csv", text([*GOOD[:4], ["1", "2"], *GOOD[4:]])),
-    Bad("a row too long", "long.csv", text([*GOOD[:4], [*GOOD[4], "0"], *GOOD[5:]])),
+    Bad("a short row", "short.csv", text([*GOOD[:4], ["1", "2"], *GOOD[4:]])),
+    Bad("a long row", "long.csv", text([*GOOD[:4], [*GOOD[4], "0"], *GOOD[5:]])),
     Bad("a thousands separator", "thousands.csv", cell("1,234")),
     Bad("a stray quote in a cell", "quote.csv", cell('1"2')),
     Bad("a quote that is not closed", "open-quote.csv", cell('"12')),
@@ -184,25 +215,25 @@ CASES = [
     Bad("a picture", "picture.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x1c"),
     Bad("a Parquet file", "table.csv", b"PAR1\x15\x04\x15\0\x15\x02L\x15\0\x15\0\0\0"),
     Bad("a spreadsheet", "table.xlsx", zipped(**{"[Content_Types].xml": b"<", "xl/workbook.xml": b"<", "a": b"<"})),
-    Bad("a .gz cut short", "cut.csv.gz", gzip.compress(LARGE, mtime=0)[:-200]),
+    Bad("an incomplete .gz", "cut.csv.gz", gzip.compress(LARGE, mtime=0)[:-200]),
     Bad("a .gz with a flipped bit", "flip.csv.gz", flipped(gzip.compress(LARGE, mtime=0), 300)),
-    Bad("a .bz2 cut short", "cut.csv.bz2", bz2.compress(LARGE)[:-20]),
-    Bad("an .xz cut short", "cut.csv.xz", lzma.compress(LARGE)[:-20]),
-    Bad("a .zst cut short", "cut.csv.zst", zstd(LARGE)[:-20]),
-    Bad("a .zip cut short", "cut.csv.zip", zipped(**{"train.csv": LARGE})[:-40]),
-    Bad("a .zip whose name is no UTF-8", "mixed.zip", garbled_name()),
+    Bad("an incomplete .bz2", "cut.csv.bz2", bz2.compress(LARGE)[:-20]),
+    Bad("an incomplete .xz", "cut.csv.xz", lzma.compress(LARGE)[:-20]),
+    Bad("an incomplete .zst", "cut.csv.zst", zstd(LARGE)[:-20]),
+    Bad("an incomplete .zip", "cut.csv.zip", zipped(**{"train.csv": LARGE})[:-40]),
+    Bad("a .zip with a file name that is not UTF-8", "mixed.zip", garbled_name()),
     Bad("a .zip with a flipped bit", "flip.csv.zip", flipped(zipped(**{"train.csv": LARGE}), 300)),
     Bad("a .zip of several files", "all.zip", zipped(**{"train.csv": LARGE, "test.csv": LARGE, "sample.csv": b"x"})),
-    Bad("a .zip of nothing", "none.zip", zipped()),
+    Bad("an empty .zip", "none.zip", zipped()),
     Bad("an encrypted .zip", "secret.zip", encrypted()),
-    Bad("a .zip whose file climbs out", "climbs.zip", zipped(**{"../../etc/train.csv": LARGE})),
+    Bad("a .zip with a path outside its folder", "climbs.zip", zipped(**{"../../etc/train.csv": LARGE})),
     Bad("a .zip within a .zip", "twice.zip", zipped(**{"train.zip": zipped(**{"train.csv": LARGE})})),
-    Bad("a .zip that unpacks to one endless row", "bomb.zip", zip_bomb),
+    Bad("a .zip that unpacks to a very long row", "bomb.zip", zip_bomb),
     Bad("a folder", "folder.csv", Path.mkdir),
     Bad("a pipe", "pipe.csv", os.mkfifo),
-    Bad("a link to nothing", "dangling.csv", lambda path: path.symlink_to("nothing")),
+    Bad("a broken link", "dangling.csv", lambda path: path.symlink_to("nothing")),
     Bad(
-        "a name with an escape sequence in a header",
+        "an escape sequence in a header",
         "escape.csv",
         header("\x1b[31mlabel", *HEADER[1:]),
         {"label": "label"},
@@ -211,7 +242,7 @@ CASES = [
 
 
 def message(case: Bad, folder: Path) -> str:
-    """Return what is said of a bad table; checks that nothing is left where its shard would be."""
+    """Return the message for a bad table; checks that no part of a shard is left."""
     path = folder / case.name
     if isinstance(case.content, bytes):
         path.write_bytes(case.content)
@@ -222,9 +253,9 @@ def message(case: Bad, folder: Path) -> str:
         normalize(path, shard, OPTIONS | dict(case.options), case.labelled, lambda line: None)
     except InputError as error:
         left = sorted(set(folder.iterdir()) - {path})
-        assert not left, f"{case.what}: {left} was left"
+        assert not left, f"{case.what}: {left} is left"
         return str(error).replace(f"{folder}/", "")
-    raise AssertionError(f"{case.what} was taken for a good table")
+    raise AssertionError(f"{case.what} is read like a good table")
 
 
 def listing() -> str:
@@ -233,11 +264,11 @@ def listing() -> str:
 
 
 def lines() -> Iterator[str]:
-    yield "# Bad tables, and what is said of them\n\n| table | message |\n|---|---|\n"
+    yield "# Bad tables and their messages\n\n| table | message |\n|---|---|\n"
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:
-            said = message(case, Path(folder)).replace("|", "\\|").replace("\n", "<br>")
-        yield f"| {case.what} | {said} |\n"
+            line = message(case, Path(folder)).replace("|", "\\|").replace("\n", "<br>")
+        yield f"| {case.what} | {line} |\n"
 
 
 if __name__ == "__main__":

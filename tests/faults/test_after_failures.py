@@ -187,7 +187,7 @@ def test_code_edited_while_a_run_is_at_work_is_refused_by_the_function_that_chan
     script.write_text(changed, encoding="utf-8")
     assert run.end() == 1, run.said()
     sentence = (
-        "compare: the software is not what it was when the run was planned (compare.py: `rank` has changed); "
+        "compare: the software has changed since the run was planned (compare.py: `rank` has changed); "
         "run the same command again"
     )
     assert sentence in run.said()
@@ -206,8 +206,8 @@ def test_a_package_that_changes_during_the_run_is_refused(spoilable, before, tmp
     (other / "numpy-99.0.dist-info").mkdir()
     (other / "numpy-99.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 99.0\n")
     assert run.end() == 1, run.said()
-    assert "the software is not what it was when the run was planned (numpy was " in run.said()
-    assert ", is 99.0); run the same command again" in run.said()
+    assert "the software has changed since the run was planned (numpy changed from " in run.said()
+    assert " to 99.0); run the same command again" in run.said()
     assert "Traceback" not in run.said()
     finish(spoilable, before)
 

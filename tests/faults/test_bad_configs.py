@@ -44,7 +44,7 @@ def test_an_odd_but_good_config_is_taken(text, tmp_path):
 
 def values(schema):
     """Return a strategy of values that a subschema allows."""
-    schema = planning.resolve(schema, SCHEMA)
+    schema = planning.resolve_reference(schema, SCHEMA)
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     return st.one_of([MAKERS[kind](schema) for kind in kinds])
 

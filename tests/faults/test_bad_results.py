@@ -112,7 +112,7 @@ def test_a_pickle_in_an_npz_is_refused_and_never_run(read, tmp_path, monkeypatch
 def test_a_parquet_file_of_another_program_is_refused(undisturbed, tmp_path):
     shard = undisturbed.path / "results/data/train/train.parquet"
     pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
-    with pytest.raises(InputError, match="not what this workflow writes here"):
+    with pytest.raises(InputError, match="not a file that this workflow writes"):
         dataset.read_shards([tmp_path / "train.parquet"])
 
 
@@ -157,15 +157,14 @@ def test_a_result_that_is_not_what_its_name_says_is_not_published(spoilable):
     for _ in range(2):
         run = spoilable.snakemake(check=False)
         assert run.returncode != 0
-        assert (
-            f"it is not as it was made; delete the folder {submission.parent.relative_to(spoilable.path)}" in run.stdout
-        )
+        folder = submission.parent.relative_to(spoilable.path)
+        assert f"this result is damaged or in the wrong folder; delete the folder {folder}" in run.stdout
     submission.write_bytes(good)
     submission.parent.rename(submission.parent.with_name("moved"))
     other = submission.parent.parent / "moved"
     (other / "submission.made.json").write_text((other / "submission.made.json").read_text().replace("best", "rest"))
     other.rename(submission.parent)
-    assert "it is not as it was made" in spoilable.snakemake(check=False).stdout
+    assert "this result is damaged or in the wrong folder" in spoilable.snakemake(check=False).stdout
     shutil.rmtree(submission.parent)
     spoilable.snakemake()
     assert spoilable.read("results/submission.csv") == good

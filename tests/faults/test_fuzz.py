@@ -17,9 +17,9 @@ import reference_reader
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mnist_numpy.files import ingest
-from mnist_numpy.files.compression import WRAPPINGS
+from mnist_numpy.files.compression import FORMATS
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.layout import look
+from mnist_numpy.files.layout import detect_layout
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0")) / 7  # there are seven searches
 BLOCK = 512  # small, so that rows lie across the ends of blocks
@@ -74,7 +74,7 @@ def damaged(draw, content=GOOD):
 def outcome(path):
     """Return labels and images, or None where the table is refused; any other end is a failure."""
     try:
-        layout = look(path, KEYS, True)[0]._replace(decimals=False)
+        layout = detect_layout(path, KEYS, True)[0]._replace(decimals=False)
         batches = list(ingest.read_batches(path, layout))
     except InputError as refusal:
         said = str(refusal)
@@ -117,7 +117,7 @@ def test_the_reader_and_the_slow_reference_agree(strategy, tmp_path, monkeypatch
 
     def check(content):
         path.write_bytes(content)
-        expected = reference(content) if not content.startswith(tuple(WRAPPINGS)) else None
+        expected = reference(content) if not content.startswith(tuple(FORMATS)) else None
         assert outcome(path) == expected
         ends[expected is None] += 1
 

@@ -11,9 +11,9 @@ from runs import result_files
 
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n1,2,3,4,5\n"
 BOMBS = {
-    "an endless row": (b"1" * (1 << 20), 3000, "a line of more than 2 MB is no row of a table"),
+    "an endless row": (b"1" * (1 << 20), 3000, "the line is longer than 2 MB"),
     "an endless quote": (b'"' + b"x\n" * (1 << 19), 3000, "a quote that opens here is not closed"),
-    "endless commas": (b"," * (1 << 20), 3000, "a line of more than 2 MB is no row of a table"),
+    "endless commas": (b"," * (1 << 20), 3000, "the line is longer than 2 MB"),
     "endless bad rows": (b"1,2,3,4,x\n" * 100_000, 3000, "at least 1000 in all"),
     "good rows without end": (b"1,2,3,4,5\n" * 100_000, 200, ""),
     "blank lines without end": (b"\n" * (1 << 20), 200, ""),

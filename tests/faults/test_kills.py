@@ -94,7 +94,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_unharmed(tmp_path, 
     wait_until(lambda: "train" in scripts_of(first.pid), tmp_path / "first.txt")
     second = start(workspace, out=tmp_path / "second.txt")
     assert second.wait(WAIT) != 0
-    refusal = "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
+    refusal = "another run, or a job of a run that was killed, is still running in this folder; wait until it ends"
     assert refusal in (tmp_path / "second.txt").read_text()
     # snakemake alone dies; its job, left behind, keeps the folder
     alone = int(subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True).stdout.split()[0])
@@ -129,8 +129,7 @@ def test_a_lock_that_may_not_be_written_is_told_in_one_sentence(tmp_path, furnis
     assert refused.returncode != 0
     said = refused.stderr.splitlines()
     assert (
-        f"make run: {lock}: Permission denied; a run must be able to write this file: "
-        "make it writable, or run in your own copy of the folder"
+        f"make run: {lock}: Permission denied; make this file writable, or run in your own copy of the folder"
     ) in said, said
     assert "Traceback" not in refused.stderr
     plain = subprocess.run(

@@ -80,9 +80,9 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from mnist_numpy.harness import reporting
+from mnist_numpy.harness import report_errors
 from mnist_numpy.files.atomic import replacing
-with reporting("export", Path("log")), replacing(Path("result")) as part:
+with report_errors("export", Path("log")), replacing(Path("result")) as part:
     os.symlink("/dev/full", part)
     part.write_text("x" * 100_000)
 """
@@ -116,7 +116,7 @@ def test_a_results_folder_that_may_not_be_written_is_told(spoilable):
             for folder in [results, *filter(os.path.isdir, results.rglob("*"))]:
                 os.chmod(folder, 0o755)
     assert failed.returncode != 0
-    assert "make it writable, with room on its disk, and run the same command again" in failed.stdout, failed.stdout
+    assert "make it writable, make room on its disk, and run the same command again" in failed.stdout, failed.stdout
     assert {path: path.read_bytes() for path in result_files(spoilable)} == before
     spoilable.snakemake("results/comparison.csv", "--force")
 

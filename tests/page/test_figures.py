@@ -99,5 +99,5 @@ def test_a_run_ends_with_accuracy_submission_and_page(drawn):
     lines = drawn.said.splitlines()
     end = next(i for i, line in enumerate(lines) if line.startswith("accuracy"))
     assert re.fullmatch(r"accuracy    \d+\.\d\d % out of fold \(95 % interval .*\), mlp", lines[end])
-    assert lines[end + 1 : end + 3] == ["submission  results/submission.csv", "page        results/report.html"]
+    assert lines[end + 1 : end + 3] == ["submission  results/submission.csv", "report      results/report.html"]
     assert [line.split(":")[0] for line in lines[end + 3 :]] == ["Complete log(s)", "Elapsed time"]

@@ -1,4 +1,4 @@
-"""augment.py and prediction.py: the warp pixel by pixel, the elastic field by its covariance, views as warps."""
+"""Test augment.py and prediction.py: each pixel of a warp, the covariance of the elastic field, views as warps."""
 
 import math
 
@@ -25,7 +25,7 @@ def bilinear(image: np.ndarray, x: float, y: float) -> float:
 
 
 def slow_warp(image: np.ndarray, coefficients: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """One image, pixel by pixel; coefficients as `Distortion.draw` describes them."""
+    """Distort one image pixel by pixel, with the coefficients of `Distortion.draw`."""
     height, width = image.shape
     out = np.empty((height, width))
     for row in range(height):
@@ -43,7 +43,7 @@ def test_warp_is_bilinear_interpolation_at_every_pixel(shape):
     coefficients = distortion.draw(80, np.random.default_rng(1))
     out = np.full(images.shape, np.nan, np.float32)
     distortion.warp(images, 255, coefficients, out)
-    for i in (0, 5, 63, 64, 79):  # across the chunk's edge
+    for i in (0, 5, 63, 64, 79):  # in both chunks
         wanted = slow_warp(images[i].reshape(shape) / 255, coefficients[:, i], distortion.modes)
         assert np.abs(out[i].reshape(shape) - wanted).max() < 1e-4
     assert out.min() >= 0
@@ -61,7 +61,7 @@ def test_the_affine_map_is_rotation_times_shear_times_scale_about_the_centre_plu
     np.testing.assert_allclose(found[:, 0, 2], [1.5 + 10 + 1, -2.0 + 5 + 1])
 
 
-# the last is too large for single precision to count the places of 64 images at once
+# the last shape is too large for positions of 64 images in float32
 @pytest.mark.parametrize("shape", [(28, 28), (3, 5), (1, 1), (1, 70_001)])
 def test_no_distortion_gives_the_image(shape):
     images = np.random.default_rng(0).integers(0, 200, (65, shape[0] * shape[1])).astype(np.uint8)
@@ -70,17 +70,17 @@ def test_no_distortion_gives_the_image(shape):
     np.testing.assert_allclose(out, images / 200, atol=1e-6)
 
 
-def test_a_shift_by_whole_pixels_moves_the_image_and_fills_with_nothing():
+def test_a_shift_by_whole_pixels_moves_the_image_and_fills_with_zeros():
     image = np.arange(1, 13, dtype=np.uint8).reshape(3, 4)
     coefficients = np.zeros((2, 1, 3), np.float32)
-    coefficients[0, 0] = 1, 0, 1.5 + 1 + 1  # the source lies one to the right
-    coefficients[1, 0] = 0, 1, 1 + 1 - 1  # and one up
+    coefficients[0, 0] = 1, 0, 1.5 + 1 + 1  # the source is one pixel to the right
+    coefficients[1, 0] = 0, 1, 1 + 1 - 1  # and one pixel up
     out = np.empty((1, 12), np.float32)
     augment.Distortion((3, 4), STILL).warp(image.reshape(1, -1), 1, coefficients, out)
     assert out.reshape(3, 4).tolist() == [[0, 0, 0, 0], [2, 3, 4, 0], [6, 7, 8, 0]]
 
 
-def test_a_place_far_outside_is_empty():
+def test_a_position_far_outside_is_zero():
     coefficients = np.zeros((2, 4, 3), np.float32)
     coefficients[:, :, 2] = [[-1e6, 1e6, 3, 3], [3, 3, -1e6, 1e6]]
     out = np.full((4, 25), np.nan, np.float32)
@@ -88,7 +88,7 @@ def test_a_place_far_outside_is_empty():
     assert not out.any()
 
 
-def test_draws_stay_within_their_limits_and_fill_them():
+def test_draws_are_uniform_within_their_limits():
     options = STILL | {"rotate": 30.0, "shift": 2.0}
     found = augment.Distortion((28, 28), options).draw(4000, np.random.default_rng(0)).astype(float)
     angles = np.degrees(np.arctan2(found[1, :, 0], found[0, :, 0]))
@@ -104,7 +104,7 @@ def test_draws_stay_within_their_limits_and_fill_them():
 
 
 def direct_smoothing(size: int, sigma: float) -> np.ndarray:
-    """Smooth each unit impulse with a whole Gaussian kernel, zeros beyond the ends."""
+    """Smooth each unit impulse with a complete Gaussian kernel, with zeros beyond both ends."""
     reach = 20 * size
     kernel = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(-reach, reach + 1)]
     total = sum(kernel)
@@ -116,12 +116,12 @@ def test_the_elastic_field_has_the_covariance_of_smoothed_white_noise(shape, sig
     alpha = 20.0
     modes = augment.elastic_modes(shape, alpha, sigma)
     smoothing = np.kron(direct_smoothing(shape[0], sigma), direct_smoothing(shape[1], sigma))
-    wanted = alpha**2 / 3 * smoothing @ smoothing.T  # of noise even in -1 … 1
+    wanted = alpha**2 / 3 * smoothing @ smoothing.T  # for uniform noise in [-1, 1]
     found = modes.T @ modes
     share = np.trace(found) / np.trace(wanted)
     assert 0.999 <= share <= 1 + 1e-9
     assert np.linalg.norm(found - wanted) < 0.003 * np.linalg.norm(wanted)
-    # fewer modes would not have been enough
+    # one mode less would not be enough
     assert np.trace(modes[:-1].T @ modes[:-1]) < 0.999 * np.trace(wanted)
 
 
@@ -134,7 +134,7 @@ def test_elastic_amplitudes_are_standard_normal_and_each_axis_has_its_own():
     assert abs(np.mean(drawn[0] * drawn[1])) < 0.02
 
 
-def test_what_is_active_is_what_moves_a_pixel():
+def test_augmentation_is_active_if_an_option_moves_a_pixel():
     assert not augment.is_active(STILL)
     for key in ("rotate", "scale", "shear", "shift"):
         assert augment.is_active(STILL | {key: 0.1})
@@ -156,7 +156,7 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
     sizes = [784, 20, 10]
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], dtype), sizes, True)
     networks = prediction.member_networks(tensors, views)
-    spread = prediction.evenly_spread(5, 5)
+    spread = prediction.spread_evenly(5, 5)
     total = network.predict(networks[0], images, 255).astype(float)
     for place, layers in zip(spread, networks[1:], strict=True):
         coefficients = augment.affine_coefficients(
@@ -191,13 +191,13 @@ def test_the_mean_is_over_members_as_well_as_views():
 
 @pytest.mark.parametrize("count", [1, 7, 64])
 def test_views_are_spread_evenly(count):
-    points = prediction.evenly_spread(count, 5)
+    points = prediction.spread_evenly(count, 5)
     assert points.shape == (count, 5)
     assert np.abs(points).max() <= 1
     assert len(np.unique(points.round(9), axis=0)) == count
     if count == 64:
         assert np.abs(points.mean(axis=0)).max() < 0.1
-        # each eighth of each axis has its share
+        # each eighth of each axis has at least five points
         for axis in points.T:
             assert np.histogram(axis, 8, (-1, 1))[0].min() >= 5
 

@@ -1,4 +1,4 @@
-"""checkpoints.py: states and weights come back as they went, the same bytes each time; damage is told."""
+"""Test checkpoints.py: states and weights are read as written, with the same bytes, and damage is an error."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ TENSORS = {"weight_0": np.arange(6, dtype=np.float32).reshape(2, 3), "bias_0": n
 def some_state(size: int = 40) -> State:
     generator = np.random.default_rng(6)
     vectors = {"parameters": generator.normal(size=size).astype(np.float32), "mean_square": generator.normal(size=3)}
-    generator.integers(2**31, dtype=np.uint32)  # half a word of the generator is kept back
+    generator.integers(2**31, dtype=np.uint32)  # the generator buffers the other half of the word
     about = {"sizes": [2, 3], "options": {"name": "é", "rate": 0.1}, "trained": [{"epochs": [1, 7], "threads": 1}]}
     return State(7, 91, vectors, generator, about)
 
@@ -36,14 +36,14 @@ def is_same(found: State, wanted: State) -> bool:
     return arrays and scalars and found.generator.bit_generator.state == wanted.generator.bit_generator.state
 
 
-def test_a_state_comes_back_as_it_went(file):
+def test_a_state_is_read_as_it_was_written(file):
     found = checkpoints.read_state(file)
     assert is_same(found, some_state())
     wanted = some_state().generator
     assert np.array_equal(found.generator.integers(2**31, size=5), wanted.integers(2**31, size=5))
 
 
-def test_weights_come_back_and_open_without_pickle(tmp_path):
+def test_weights_are_read_as_written_and_open_without_pickle(tmp_path):
     path = tmp_path / "weights.npz"
     given = {"shape": [1, 2], "model": {"preprocess": {"deskew": True, "ink_spread": None}}, "trained": []}
     checkpoints.write_weights(path, TENSORS, given)
@@ -60,13 +60,13 @@ def test_the_same_content_gives_the_same_bytes(file, tmp_path):
     checkpoints.write_state(again, checkpoints.read_state(file))
     assert again.read_bytes() == file.read_bytes()
     weights = [tmp_path / "a.npz", tmp_path / "b.npz"]
-    # the order of `about` does not count
+    # the order of the keys in `about` has no effect
     for path, about in zip(weights, ({"a": 1, "b": 2}, {"b": 2, "a": 1}), strict=True):
         checkpoints.write_weights(path, TENSORS, about)
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_file_cut_short_is_refused(file):
+def test_a_truncated_file_is_an_error(file):
     content = file.read_bytes()
     for length in range(0, len(content), 37):
         file.write_bytes(content[:length])
@@ -95,7 +95,7 @@ def test_a_flipped_bit_in_a_shape_is_not_read_as_a_shorter_vector(file):
         checkpoints.read_state(file)
 
 
-def test_a_flipped_bit_that_says_encrypted_is_told(file):
+def test_a_flipped_bit_that_marks_a_file_as_encrypted_is_an_error(file):
     content = bytearray(file.read_bytes())
     content[content.index(b"PK\x01\x02") + 8] ^= 1
     file.write_bytes(content)
@@ -109,27 +109,27 @@ def save_array(path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [checkpoints.read_state, checkpoints.read_weights])
-def test_other_files_are_refused(read, tmp_path):
+def test_other_files_are_an_error(read, tmp_path):
     path = tmp_path / "other.npz"
     writers = {
         "text": lambda: path.write_text("not a zip"),
         "one array": lambda: save_array(path),
         "pickled": lambda: np.savez(path, parameters=np.array([{}], object), weight_0=np.array([{}])),
         "other arrays": lambda: np.savez(path, x=np.arange(3)),
-        "about is no JSON": lambda: np.savez(path, about="{", weight_0=1, parameters=1, generator="{"),
+        "about is not JSON": lambda: np.savez(path, about="{", weight_0=1, parameters=1, generator="{"),
         "about is a list": lambda: np.savez(path, about="[]", weight_0=1, parameters=1, generator="[]"),
     }
     for name, write in writers.items():
         write()
-        with pytest.raises(InputError, match=r"other\.npz: .*delete it and run again") as told:
+        with pytest.raises(InputError, match=r"other\.npz: .*delete it and run again") as error:
             read(path)
-        assert "\n" not in str(told.value), name
+        assert "\n" not in str(error.value), name
     with pytest.raises(InputError, match=r"missing\.npz"):
         read(tmp_path / "missing.npz")
 
 
 @pytest.mark.parametrize("kind", ["state", "weights"])
-def test_those_of_an_earlier_version_that_do_not_say_what_trained_them_are_refused(kind, tmp_path):
+def test_files_of_an_earlier_version_without_a_training_record_are_an_error(kind, tmp_path):
     path = tmp_path / "earlier.npz"
     if kind == "state":
         earlier = some_state()
@@ -141,7 +141,7 @@ def test_those_of_an_earlier_version_that_do_not_say_what_trained_them_are_refus
         (checkpoints.read_state if kind == "state" else checkpoints.read_weights)(path)
 
 
-def test_a_state_is_no_weights_and_weights_are_no_state(file, tmp_path):
+def test_a_state_is_not_read_as_weights_nor_weights_as_a_state(file, tmp_path):
     with pytest.raises(InputError, match="not exported weights"):
         checkpoints.read_weights(file)
     checkpoints.write_weights(tmp_path / "weights.npz", TENSORS, {})

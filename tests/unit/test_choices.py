@@ -149,7 +149,7 @@ def test_ids_are_those_of_the_test_files_and_may_not_repeat(tmp_path):
     shards = [predictions(tmp_path / "x.parquet", [70, 30], [1, 2]), predictions(tmp_path / "y.parquet", [50], [3])]
     wanted = "id,label\n70,1\n30,2\n50,3\n"
     assert submit(tmp_path, {"mlp": shards}, ["mlp"], id="id", columns=["id", "label"]) == wanted
-    with pytest.raises(InputError, match=r"id 70 \(data\.id: id\) stands more than once"):
+    with pytest.raises(InputError, match=r"the id 70 \(data\.id: id\) is in the test files more than once"):
         submit(tmp_path, {"mlp": [shards[0], shards[0]]}, ["mlp"], id="id")
 
 
@@ -166,15 +166,15 @@ def test_a_sample_submission_that_fits_is_taken_in_any_wrapping(tmp_path):
 @pytest.mark.parametrize(
     ("sample", "sentence"),
     [
-        ("id,Label\n1,0\n2,0\n", r"its columns are id,Label, submission\.columns says ImageId,Label"),
+        ("id,Label\n1,0\n2,0\n", r"its columns are id,Label, but submission\.columns is ImageId,Label"),
         ("ImageId,Label\n1,0\n", "1 rows, but there are 2 test images"),
-        ("ImageId,Label\n1,0\n3,0\n", "row 2 has id 3, the test images have 2"),
-        ("ImageId,Label\n1,0\ntwo,0\n", "row 2 has id two, the test images have 2"),
+        ("ImageId,Label\n1,0\n3,0\n", "row 2 has the id 3, but the test image has the id 2"),
+        ("ImageId,Label\n1,0\ntwo,0\n", "row 2 has the id two, but the test image has the id 2"),
         ("", "empty"),
-        ("a\n1,2,3\n1,2,3,4\n", "cannot be read as CSV"),
-        (b"\xff\xfe\x00", "cannot be read as CSV"),
-        (b"PK\x03\x04 no archive", "damaged or cut short"),
-        (b"\x1f\x8b\x08 no archive either", "damaged or cut short"),
+        ("a\n1,2,3\n1,2,3,4\n", "not a valid CSV file"),
+        (b"\xff\xfe\x00", "not a valid CSV file"),
+        (b"PK\x03\x04 no archive", "the file is damaged or incomplete"),
+        (b"\x1f\x8b\x08 no archive either", "the file is damaged or incomplete"),
     ],
 )
 def test_a_sample_submission_that_does_not_fit_is_told(sample, sentence, tmp_path):

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 from mnist_numpy.planning import definitions
-from mnist_numpy.planning.code import Code, Reach, changed, distribution
+from mnist_numpy.planning.code import Code, Dependencies, describe_changes, distribution_name
 
 
 @pytest.fixture
 def reach(tmp_path: Path):
     """Return a function that writes files, and returns what a script of them reaches."""
 
-    def look(files: dict[str, str], script: str = "script.py") -> Reach:
+    def look(files: dict[str, str], script: str = "script.py") -> Dependencies:
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
-        return Code(tmp_path).reach(script)
+        return Code(tmp_path).find_dependencies(script)
 
     return look
 
@@ -162,8 +162,8 @@ def test_packages_of_others_count_where_they_are_used(reach):
     assert reach({**files, "script.py": "import m\nm.g()"}).packages == ("matplotlib",)
     assert reach({**files, "script.py": "import m\nm.h()"}).packages == ("yaml",)
     assert reach({**files, "script.py": "def f():\n    import scipy\n    scipy.x\nf()"}).packages == ("scipy",)
-    assert distribution("yaml") == "PyYAML"
-    assert distribution("numpy") == "numpy"
+    assert distribution_name("yaml") == "PyYAML"
+    assert distribution_name("numpy") == "numpy"
 
 
 def hashes(text: str) -> dict[str, str]:
@@ -218,7 +218,7 @@ def test_every_other_difference_counts(one, other):
 
 def test_a_syntax_tree_is_written_alike_in_every_python():
     # 3.11, 3.12 and 3.13 give this, while `ast.dump` and `ast.unparse` differ between them
-    assert definitions.written(ast.parse("def f(a):\n    '''Told.'''\n    return f'{a!r:>{9}} b'")) == (
+    assert definitions.serialize(ast.parse("def f(a):\n    '''Told.'''\n    return f'{a!r:>{9}} b'")) == (
         "Module(body=[FunctionDef(name='f',args=arguments(args=[arg(arg='a',)])body=[Return(value=JoinedStr(values=["
         "FormattedValue(value=Name(id='a',ctx=Load())conversion=114,format_spec=JoinedStr(values=[Constant(value='>',)"
         "FormattedValue(value=Constant(value=9,)conversion=-1,)]))Constant(value=' b',)]))])])"
@@ -234,25 +234,25 @@ def test_summaries_may_be_kept_as_json_between_runs(reach, tmp_path):
             kept[path] = json.dumps(compute(path.read_bytes()))
         return json.loads(kept[path])
 
-    assert Code(tmp_path, remember).reach("script.py") == before
+    assert Code(tmp_path, remember).find_dependencies("script.py") == before
     (tmp_path / "a" / "b.py").unlink()
     (tmp_path / "a" / "b.py").touch()
-    assert Code(tmp_path, remember).reach("script.py") == before
-    assert Code(tmp_path).reach("script.py") != before
+    assert Code(tmp_path, remember).find_dependencies("script.py") == before
+    assert Code(tmp_path).find_dependencies("script.py") != before
 
 
 def test_what_changed_is_said_and_much_of_it_is_counted():
     before = {"ann/a.py:Draw": "1", "ann/a.py:old": "1", "b.py:<module>": "1", "b.py:same": "1"}
     now = {"ann/a.py:Draw": "2", "ann/a.py:new": "1", "b.py:<module>": "2", "b.py:same": "1"}
-    assert changed(before, now) == [
+    assert describe_changes(before, now) == [
         "a.py: `Draw` has changed",
         "a.py: `new` was added",
         "a.py: `old` was removed",
-        "b.py: what runs when it is started or imported has changed",
+        "b.py: its top-level code has changed",
     ]
-    assert changed(before, before) == []
+    assert describe_changes(before, before) == []
     many = {f"c.py:f{i}": "1" for i in range(9)}
-    assert changed(many, {})[4:] == ["c.py: `f4` was removed", "and 4 more"]
+    assert describe_changes(many, {})[4:] == ["c.py: `f4` was removed", "and 4 more"]
 
 
 def test_templates_count_with_those_they_name_and_without_their_comments(tmp_path):
@@ -262,7 +262,7 @@ def test_templates_count_with_those_they_name_and_without_their_comments(tmp_pat
     def hashes(**changed: str) -> dict[str, str]:
         for name, text in (files | changed).items():
             (tmp_path / name).write_text(text, encoding="utf-8")
-        return Code(tmp_path).templates(tmp_path, "page.j2")
+        return Code(tmp_path).hash_templates(tmp_path, "page.j2")
 
     before = hashes()
     assert set(before) == {"page.j2", "a.css", "b.js"}

@@ -6,21 +6,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from mnist_numpy.planning.code import WITHOUT_EFFECT, Code
-from mnist_numpy.planning.code import distribution as distribution_of
+from mnist_numpy.planning.code import WITHOUT_EFFECT, Code, distribution_name
 from mnist_numpy.planning.definitions import summarize
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 # publish and identify make nothing that others are made from
 OTHERS = ("publish.py", "identify.py")
 NAMES = sorted(path.name for path in SCRIPTS.glob("*.py") if path.name not in OTHERS)
-REACH = {name: Code(SCRIPTS).reach(name) for name in NAMES}
-FILES = sorted({key.partition(":")[0] for reach in REACH.values() for key in reach.definitions})
+DEPENDENCIES = {name: Code(SCRIPTS).find_dependencies(name) for name in NAMES}
+FILES = sorted({key.partition(":")[0] for reach in DEPENDENCIES.values() for key in reach.definitions})
 
 
 def those_with(definition: str) -> set[str]:
     """Return the scripts that reach a definition."""
-    return {name.removesuffix(".py") for name, reach in REACH.items() if definition in reach.definitions}
+    return {name.removesuffix(".py") for name, reach in DEPENDENCIES.items() if definition in reach.definitions}
 
 
 def test_a_script_reaches_what_it_runs_and_not_its_neighbours():
@@ -54,15 +53,15 @@ def test_no_result_can_depend_on_what_plans_and_checks():
     uses = {name: {w.id for w in ast.walk(f) if isinstance(w, ast.Name)} & checks for name, f in functions.items()}
     assert {name: used for name, used in uses.items() if used} == {
         "job": {"record_path", "write_record"},
-        "refuse_other_software": {"Memory", "Software"},
+        "check_software": {"Memory", "Software"},
     }
     assert [ast.unparse(node) for node in ast.walk(functions["job"]) if isinstance(node, ast.Yield)] == ["(yield say)"]
-    assert ast.unparse(functions["refuse_other_software"].returns) == "None"
+    assert ast.unparse(functions["check_software"].returns) == "None"
 
 
 def test_each_script_s_packages():
     def users(package: str) -> set[str]:
-        return {name.removesuffix(".py") for name, reach in REACH.items() if package in reach.packages}
+        return {name.removesuffix(".py") for name, reach in DEPENDENCIES.items() if package in reach.packages}
 
     assert users("jinja2") == users("yaml") == {"report"}
     assert users("matplotlib") == users("cycler") == {"figures", "samples"}
@@ -71,8 +70,8 @@ def test_each_script_s_packages():
 
 
 def test_every_package_of_others_is_installed_under_the_name_that_is_given():
-    for package in set().union(*(reach.packages for reach in REACH.values())):
-        assert importlib.metadata.version(distribution_of(package))
+    for package in set().union(*(reach.packages for reach in DEPENDENCIES.values())):
+        assert importlib.metadata.version(distribution_name(package))
 
 
 def test_a_changed_function_counts_for_the_scripts_that_reach_it_and_for_no_other(tmp_path):
@@ -88,11 +87,11 @@ def test_a_changed_function_counts_for_the_scripts_that_reach_it_and_for_no_othe
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
         code = Code(path.parents[file.count("/")])
-        differing = {name.removesuffix(".py") for name in NAMES if code.reach(name) != REACH[name]}
+        differing = {name.removesuffix(".py") for name in NAMES if code.find_dependencies(name) != DEPENDENCIES[name]}
         name = old.removeprefix("def ").split()[0].strip("(")
         assert differing == those_with(f"{file}:{name}") != set()
         path.write_text(text, encoding="utf-8")
-    assert {name: Code(tmp_path / "scripts").reach(name) for name in NAMES} == REACH
+    assert {name: Code(tmp_path / "scripts").find_dependencies(name) for name in NAMES} == DEPENDENCIES
 
 
 @pytest.mark.parametrize("file", FILES)

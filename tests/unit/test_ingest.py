@@ -1,4 +1,4 @@
-"""ingest.py and compression.py: columns by name, every wrapping, and the place of what is wrong."""
+"""Unit tests of ingest.py and compression.py: columns, compressed files, and messages with the place of an error."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mnist_numpy.files import compression, ingest
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.layout import look
+from mnist_numpy.files.layout import detect_layout
 
 SMALL = {
     "shape": [2, 2],
@@ -40,7 +40,7 @@ def zstd(content: bytes) -> bytes:
     return pa.compress(content, "zstd", asbytes=True)
 
 
-WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+FORMATS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "zip": zipped,
     "gz": gzip.compress,
@@ -51,8 +51,8 @@ WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def read(path: Path, keys: dict[str, Any] = SMALL, labelled: bool | None = True) -> ingest.Batch:
-    """All batches as one."""
-    return ingest.joined(list(ingest.read_batches(path, look(path, keys, labelled)[0])))
+    """Return all batches as one."""
+    return ingest.join_batches(list(ingest.read_batches(path, detect_layout(path, keys, labelled)[0])))
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def real_table() -> bytes:
     return "\n".join(lines).encode() + b"\n"
 
 
-@pytest.mark.parametrize("kind", WRAPPINGS)
-def test_every_wrapping_is_told_by_its_content_not_its_name(kind, real_table, write):
-    path = write(WRAPPINGS[kind](real_table), "train.dat")
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_content_decides_the_format_not_the_name(kind, real_table, write):
+    path = write(FORMATS[kind](real_table), "train.dat")
     batch = read(path, {})
     images, labels = plain.digits(400)
     assert np.array_equal(batch.images, images)
@@ -85,17 +85,17 @@ def test_every_wrapping_is_told_by_its_content_not_its_name(kind, real_table, wr
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz", "zst"])
-def test_every_wrapping_cut_short_is_told(kind, real_table, write):
-    content = WRAPPINGS[kind](real_table)
+def test_an_incomplete_compressed_file_is_refused(kind, real_table, write):
+    content = FORMATS[kind](real_table)
     for share in (0.01, 0.5, 0.98):
         path = write(content[: max(8, int(share * len(content)))])
-        with pytest.raises(InputError, match=r"train\.csv: damaged or cut short"):
+        with pytest.raises(InputError, match=r"train\.csv: the file is damaged or incomplete"):
             read(path, {})
 
 
-@pytest.mark.parametrize("kind", WRAPPINGS)
-def test_a_bad_cell_is_found_in_every_wrapping(kind, write):
-    path = write(WRAPPINGS[kind](b"label,pixel0,pixel1,pixel2,pixel3\n1,0,0,0,0\n2,0,256,0,0\n"))
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_bad_cell_is_found_in_every_format(kind, write):
+    path = write(FORMATS[kind](b"label,pixel0,pixel1,pixel2,pixel3\n1,0,0,0,0\n2,0,256,0,0\n"))
     with pytest.raises(InputError, match=r"row 2, line 3, column pixel1: '256' is not an integer from 0 to 255"):
         read(path)
 
@@ -111,7 +111,7 @@ def test_an_archive_of_several_files_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", "label")
         archive.writestr("b.csv", "label")
-    with pytest.raises(InputError, match=r"two\.zip: the archive holds 2 files \('a\.csv', 'b\.csv'\)"):
+    with pytest.raises(InputError, match=r"two\.zip: the archive has 2 files \('a\.csv', 'b\.csv'\)"):
         read(path)
 
 
@@ -135,10 +135,10 @@ def test_columns_are_found_by_name_in_any_order_numbered_from_0_or_1(order, cell
     assert batch.ids.tolist() == [row[1] for row in cells]
     assert batch.images.tolist() == [row[2:6] for row in cells]
     assert (batch.labels.dtype, batch.ids.dtype, batch.images.dtype) == (np.int64, np.int64, np.uint8)
-    assert look(path, keys, True)[0].notes[0] == "1 column is not used: other"
+    assert detect_layout(path, keys, True)[0].notes[0] == "1 column is not used: other"
 
 
-def test_a_label_column_is_passed_over_where_none_is_asked_for(write):
+def test_a_label_column_is_ignored_if_data_label_is_null(write):
     path = write("label,pixel1,pixel2,pixel3,pixel4\n7,1,2,3,4\n")
     batch = read(path, SMALL | {"label": None})
     assert batch.labels is None
@@ -149,26 +149,26 @@ HEADER = "label,pixel0,pixel1,pixel2,pixel3\n"
 REFUSED = {
     "label,pixel0,pixel1,pixel2\n1,0,0,0\n": "pixel3 is missing",
     "label,pixel1,pixel2,pixel3\n1,0,0,0\n": "pixel4 is missing",
-    "label,pixel0,pixel1,pixel2,pixel3,pixel4\n1,0,0,0,0,0\n": "pixel4 is one too many",
-    "label,pixel0,pixel0,pixel2,pixel3\n1,0,0,0,0\n": "pixel0 stands twice",
+    "label,pixel0,pixel1,pixel2,pixel3,pixel4\n1,0,0,0,0,0\n": "pixel4 is extra",
+    "label,pixel0,pixel0,pixel2,pixel3\n1,0,0,0,0\n": "column pixel0 is in the header twice",
     "pixel0,pixel1,pixel2,pixel3\n0,0,0,0\n": r"no column 'label'; .* set data\.label",
     "label,x0,x1\n1,0,0\n": r"no pixel columns pixel0, pixel1, …; .* set data\.pixels",
-    HEADER: "only a header, no rows",
+    HEADER: "the file has a header but no rows",
     "": "the file is empty",
     "\n\n": "blank",
     "<!DOCTYPE html>": "this is a web page",
-    HEADER + "10,0,0,0,0\n": "row 1, line 2, column label: '10' is none of data.labels",
+    HEADER + "10,0,0,0,0\n": "row 1, line 2, column label: '10' is not in data.labels",
     HEADER + "1,0,0,0,0\n-1,0,0,0,0\n": "row 2, line 3, column label: '-1'",
     HEADER + "1,0,0,,0\n": "column pixel2: ''",
     HEADER + "1,0,0,0,0\n" * 2 + "1,0,0.5,0,0\n": "column pixel1: '0.5'",
     HEADER + "1,0,0,0,300\n": "column pixel3: '300' is not an integer from 0 to 255",
-    HEADER + "1,0,0,0\n": "row 1, line 2: 4 cells where the header has 5",
-    HEADER + "1,0,0,0,0,0\n": "row 1, line 2: 6 cells where the header has 5",
+    HEADER + "1,0,0,0\n": "row 1, line 2: 4 cells, but the header has 5",
+    HEADER + "1,0,0,0,0,0\n": "row 1, line 2: 6 cells, but the header has 5",
 }
 
 
 @pytest.mark.parametrize(("content", "sentence"), REFUSED.items(), ids=REFUSED.values())
-def test_what_is_wrong_is_named_with_its_place(content, sentence, write):
+def test_the_message_names_the_error_and_its_place(content, sentence, write):
     with pytest.raises(InputError, match=rf"train\.csv: [\s\S]*{sentence}"):
         read(write(content))
 
@@ -181,23 +181,23 @@ def test_pixels_above_pixel_max_are_refused_and_ids_may_be_text(write):
     assert read(path, {"id": "id"}, None).ids.tolist() == ["x"]
 
 
-def test_the_first_five_faults_are_shown_and_the_rest_counted(write):
-    with pytest.raises(InputError) as told:
+def test_the_first_five_errors_are_listed_and_all_are_counted(write):
+    with pytest.raises(InputError) as raised:
         read(write(HEADER + "99,0,0,0,0\n" * 8))
-    assert str(told.value).count("column label") == 5
-    assert "… 8 in all" in str(told.value)
+    assert str(raised.value).count("column label") == 5
+    assert "… 8 in all" in str(raised.value)
 
 
-def test_a_table_longer_than_a_block_comes_in_several_batches_of_all_its_rows(write):
+def test_a_table_longer_than_a_block_is_read_completely(write):
     count = ingest.LONGEST_LINE // 10 + 5
     path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
-    batches = list(ingest.read_batches(path, look(path, SMALL)[0]))
+    batches = list(ingest.read_batches(path, detect_layout(path, SMALL)[0]))
     assert len(batches) > 1
     assert np.array_equal(np.concatenate([batch.labels for batch in batches]), np.arange(count) % 10)
     assert np.array_equal(np.concatenate([batch.images[:, 3] for batch in batches]), np.arange(count) % 256)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with (
         pytest.raises(InputError, match=r"no\.csv: No such file or directory"),
         compression.open_table(tmp_path / "no.csv"),

@@ -1,4 +1,4 @@
-"""Each layout that people have gives the very predictions of the plain table of the same digits.
+"""Tables of the same digits in different layouts give the same predictions as the plain table.
 
 The tables are made here of the repository's own digits; the layouts are those of public sets.
 """
@@ -26,7 +26,7 @@ from folds import assign_folds
 from mnist_numpy import inspect_table
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.layout import look as look_at
+from mnist_numpy.files.layout import detect_layout
 from normalize import normalize
 
 ROWS = 200
@@ -47,7 +47,7 @@ def named(
 
 
 def rotated(rows: Table, by: int = 1) -> Table:
-    """Return the table with its first columns last."""
+    """Return the table with its first columns moved to the end."""
     return [row[by:] + row[:by] for row in rows]
 
 
@@ -78,7 +78,7 @@ LETTERS = np.array(list("ABCDEFGHIJ"))[LABELS]
 SPARSE = np.array([0, 1, 2, 3, 4, 5, 10, 100, 1000, 100000000])[LABELS]
 PLAIN = named(IMAGES, LABELS)
 BINARY = np.where(SMALL > 127, 255, 0)
-# by layout: the file, the keys it needs, the images and labels it holds, and what is said of it
+# for each layout: the file, the keys that it needs, its images and labels, and its description
 LAYOUTS: dict[str, tuple[bytes, dict[str, Any], np.ndarray, np.ndarray, str]] = {
     "the plain table": (text(PLAIN), {}, IMAGES, LABELS, "header, label in column label"),
     "row x column names": (
@@ -111,7 +111,7 @@ LAYOUTS: dict[str, tuple[bytes, dict[str, Any], np.ndarray, np.ndarray, str]] = 
               for image, own in zip(BINARY.tolist(), LABELS.tolist(), strict=True)], " "),
         {}, BINARY, LABELS, "no header, label one_hot in the last columns, separated by blanks, pixels from 0 to 1",
     ),
-    "blanks, -1 to 1, packed": (
+    "blanks, -1 to 1, compressed": (
         gzip.compress(text([[f"{own}.0000", *image, ""] for own, image in
                             zip(LABELS, decimals(SMALL, "%.3f", -1), strict=True)], " ")),
         {}, SMALL, LABELS, "no header, label first, separated by blanks, pixels from -1 to 1",
@@ -153,41 +153,31 @@ LAYOUTS: dict[str, tuple[bytes, dict[str, Any], np.ndarray, np.ndarray, str]] = 
 
 
 def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None = None) -> dict[str, Any]:
-    """Take a table through every stage that numbers go through; return what is predicted of its own images."""
+    """Run all stages on a table, with its own images as the test set; return the results."""
     shard, state, weights = folder / "train.parquet", (folder / "e.npz", folder / "e.csv"), [folder / "w.npz"] * 2
-    told: list[str] = []
-    normalize(table, shard, keys, True, told.append, label_file)
+    lines: list[str] = []
+    normalize(table, shard, keys, True, lines.append, label_file)
     assign_folds([shard], folder / "folds.parquet", 2, 0)
     options = plain.model_options(hidden=[8], batch_size=32)
-    train.train(
-        [shard],
-        images := plain.prepared([shard], options),
-        folder / "folds.parquet",
-        None,
-        state,
-        train.Checkpoint("mlp", 0, 1, 1),
-        options,
-        "auto",
-        1,
-        print,
-    )
+    images, checkpoint = plain.prepared([shard], options), train.Checkpoint("mlp", 0, 1, 1)
+    train.train([shard], images, folder / "folds.parquet", None, state, checkpoint, options, "auto", 1, print)
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
-    evaluate.evaluate(weights, [shard], images, folder / "folds.parquet", *files, choice, 1, told.append)
+    evaluate.evaluate(weights, [shard], images, folder / "folds.parquet", *files, choice, 1, lines.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)
     submit = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": keys.get("id")}
     submission.submission({"mlp": [folder / "predictions.parquet"]}, None, None, folder / "submission.csv", submit)
-    score.score(files[1], [shard], [folder / "predictions.parquet"], folder / "metrics.json", told.append)
+    score.score(files[1], [shard], [folder / "predictions.parquet"], folder / "metrics.json", lines.append)
     with open(folder / "submission.csv", encoding="utf-8", newline="") as file:
         answers = list(csv.reader(file))[1:]
-    return {"told": told, "answers": answers, "metrics": json.loads((folder / "metrics.json").read_text()),
+    return {"lines": lines, "answers": answers, "metrics": json.loads((folder / "metrics.json").read_text()),
             "data": dataset.read_shards([shard])}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_layout_gives_the_very_predictions_of_the_plain_table(name, tmp_path):
-    content, keys, images, labels, said = LAYOUTS[name]
+def test_a_layout_gives_the_same_predictions_as_the_plain_table(name, tmp_path):
+    content, keys, images, labels, layout = LAYOUTS[name]
     (tmp_path / "odd").mkdir()
     (tmp_path / "plain").mkdir()
     (tmp_path / "odd" / "train.csv").write_bytes(content)
@@ -206,8 +196,8 @@ def test_a_layout_gives_the_very_predictions_of_the_plain_table(name, tmp_path):
         assert [row.pop("label") for row in theirs["per_class"]] == list(range(len(names)))
         assert mine == theirs
     side = round(images.shape[1] ** 0.5)
-    sentence = f"{ROWS} rows of {side} x {side} pixels; {said} (10 classes: {names[0]} to {names[-1]})"
-    assert [line.partition(": ")[2] for line in found["told"] if "rows of" in line] == [sentence]
+    sentence = f"{ROWS} rows of {side} x {side} pixels; {layout} (10 classes: {names[0]} to {names[-1]})"
+    assert [line.partition(": ")[2] for line in found["lines"] if "rows of" in line] == [sentence]
 
 
 def test_labels_of_a_second_file_are_paired_row_by_row(tmp_path):
@@ -220,14 +210,22 @@ def test_labels_of_a_second_file_are_paired_row_by_row(tmp_path):
         assert np.array_equal(np.array(found["data"].labels)[found["data"].label], LETTERS)
     for lines, sentence in ((ROWS - 1, "199 labels for at least 200 images"), (ROWS + 1, "201 labels for 200 images")):
         labels.write_text("A\n" * lines)
-        with pytest.raises(InputError, match=rf"labels\.csv: {sentence} of .*images\.csv; pair the files"):
+        with pytest.raises(InputError, match=rf"labels\.csv: {sentence} of .*images\.csv; name the file"):
             normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
     labels.write_text("7\n" * 20 + "x\n")
-    with pytest.raises(InputError, match=r"labels\.csv: line 21: 'x' is no label like those before it"):
+    with pytest.raises(
+        InputError, match=r"labels\.csv: line 21: 'x' is not an integer, but the labels in the first rows are"
+    ):
+        normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
+    table.write_bytes(text(columnwise(SMALL[:1]).tolist() * 5000))
+    labels.write_text("".join(f"{own}\n" for own in range(5000)))
+    with pytest.raises(
+        InputError, match=r"labels\.csv has more than 4,096 different labels; .* set data\.train_labels"
+    ):
         normalize(table, tmp_path / "s.parquet", {}, True, print, labels)
 
 
-def test_ids_of_text_are_handed_in(tmp_path):
+def test_ids_may_be_text(tmp_path):
     table = tmp_path / "train.csv"
     table.write_bytes(
         text([["file", *PLAIN[0]], *([f"{number}.png", *row] for number, row in enumerate(PLAIN[1:], 49000))])
@@ -236,7 +234,7 @@ def test_ids_of_text_are_handed_in(tmp_path):
     assert [number for number, _ in found["answers"]] == [f"{number}.png" for number in range(49000, 49000 + ROWS)]
 
 
-def test_labels_are_those_of_all_rows_not_of_the_first_and_may_be_named(tmp_path):
+def test_labels_are_those_of_all_rows_or_of_the_config(tmp_path):
     order = np.argsort(LABELS, kind="stable")
     for name, rows in (("a", order[:100]), ("b", order[100:])):
         (tmp_path / f"{name}.csv").write_bytes(text(named(IMAGES[rows], LABELS[rows])))
@@ -248,27 +246,27 @@ def test_labels_are_those_of_all_rows_not_of_the_first_and_may_be_named(tmp_path
     assert np.array_equal(9 - data.label, LABELS[order])
 
 
-def test_tables_of_one_split_that_are_read_in_two_ways_are_refused_with_both_named(tmp_path):
+def test_tables_of_a_split_with_different_layouts_are_refused(tmp_path):
     for name, images in (("whole", IMAGES), ("shares", decimals(IMAGES, "%.4g"))):
         (tmp_path / f"{name}.csv").write_bytes(text(named(images, LABELS)))
         normalize(tmp_path / f"{name}.csv", tmp_path / f"{name}.parquet", {}, True, print)
-    with pytest.raises(InputError, match=r"read in two ways: whole: header, .*; shares: .* pixels from 0 to 1"):
+    with pytest.raises(InputError, match=r"have different layouts: whole: header, .*; shares: .* pixels from 0 to 1"):
         assign_folds([tmp_path / "whole.parquet", tmp_path / "shares.parquet"], tmp_path / "folds.parquet", 2, 0)
 
 
 WARNINGS = {
     "black on white": (
         named(255 - IMAGES, LABELS), {},
-        "the border of most images is bright: if that is paper and not ink, set data.invert: true",
+        "the border of most images is bright; if bright pixels are the background, set data.invert: true",
     ),
     "white on black, inverted": (
         PLAIN, {"invert": True},
-        "the border of most images is bright: if that is paper and not ink, set data.invert: false",
+        "the border of most images is dark; if dark pixels are the background, set data.invert: false",
     ),
     "pixels to 15": (
-        named(IMAGES // 16, LABELS), {}, "the largest pixel is 15: if that is full ink, set data.pixel_max: 15",
+        named(IMAGES // 16, LABELS), {}, "the largest pixel is 15; if this is full ink, set data.pixel_max: 15",
     ),
-    "columns not read": (
+    "unused columns": (
         [[*row, "a", "b"] for row in PLAIN[:1]] + [[*row, "1", "2"] for row in PLAIN[1:]], {},
         "2 columns are not used: a, b",
     ),
@@ -277,13 +275,13 @@ WARNINGS = {
 
 
 @pytest.mark.parametrize("name", WARNINGS)
-def test_what_a_person_should_know_is_told_in_one_line(name, tmp_path):
+def test_a_warning_is_one_line(name, tmp_path):
     rows, keys, sentence = WARNINGS[name]
     (tmp_path / "train.csv").write_bytes(text(rows))
-    assert look_at(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
+    assert detect_layout(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
 
 
-def test_inspection_shows_what_was_found_the_images_and_a_config_that_reads_the_table(tmp_path):
+def test_inspection_prints_the_layout_the_images_and_a_config_that_reads_the_table(tmp_path):
     path = tmp_path / "train.csv"
     path.write_bytes(text(bare(columnwise(IMAGES), LETTERS), "\t"))
     shown = "\n".join(inspect_table.inspect(path))

@@ -1,4 +1,4 @@
-"""metrics.py: against published values and against counting by hand."""
+"""Test metrics.py against published values and against counts in a loop."""
 
 import math
 
@@ -47,18 +47,18 @@ def test_summary_counts_what_a_loop_counts(predictions):
     predicted = [max(range(5), key=lambda k: p[k]) for p in probabilities]
     pairs = list(zip(labels.tolist(), predicted, strict=True))
     assert found["rows"] == 300
-    assert found["confusion"] == [[pairs.count((true, said)) for said in range(5)] for true in range(5)]
-    assert found["accuracy"] == pytest.approx(sum(true == said for true, said in pairs) / 300)
+    assert found["confusion"] == [[pairs.count((true, guess)) for guess in range(5)] for true in range(5)]
+    assert found["accuracy"] == pytest.approx(sum(true == guess for true, guess in pairs) / 300)
     assert found["accuracy_interval"] == list(metrics.wilson_interval(sum(a == b for a, b in pairs), 300))
     assert found["log_loss"] == pytest.approx(
         -sum(math.log(p[k]) for p, k in zip(probabilities, labels, strict=True)) / 300
     )
     for entry in found["per_class"]:
         k = entry["label"]
-        true, said = sum(t == k for t, _ in pairs), sum(s == k for _, s in pairs)
+        true, predictions = sum(t == k for t, _ in pairs), sum(s == k for _, s in pairs)
         assert entry["rows"] == true
         assert entry["recall"] == (pytest.approx(pairs.count((k, k)) / true) if true else None)
-        assert entry["precision"] == (pytest.approx(pairs.count((k, k)) / said) if said else None)
+        assert entry["precision"] == (pytest.approx(pairs.count((k, k)) / predictions) if predictions else None)
     assert found["per_class"][3]["recall"] is None
 
 
@@ -74,7 +74,7 @@ def test_calibration_error_is_the_mean_gap_of_fifteen_equal_bins(predictions):
     assert all(len(values) == 15 for values in table.values())
 
 
-def test_certain_and_right_is_perfectly_calibrated_and_certain_and_wrong_not_at_all():
+def test_confident_correct_predictions_are_calibrated_and_confident_errors_are_not():
     certain = np.eye(3)
     assert metrics.calibration_error(certain, np.arange(3)) == 0
     assert metrics.calibration_error(certain, np.array([1, 2, 0])) == 1
@@ -99,7 +99,7 @@ def test_labels_of_256_classes_do_not_wrap_around():
 
 
 def test_paired_difference_has_the_textbook_interval():
-    # of 50 pairs: 36 agree in being right, 2 gained, 12 lost, none both wrong
+    # 50 pairs: both are correct in 36, only the first in 2, only the second in 12
     correct = np.array([True] * 36 + [True] * 2 + [False] * 12)
     best = np.array([True] * 36 + [False] * 2 + [True] * 12)
     difference, low, high = metrics.paired_difference(correct, best)

@@ -1,4 +1,4 @@
-"""network.py: the gradients are those of the loss, and nothing overflows."""
+"""Test network.py: the gradients are those of the loss, and nothing overflows."""
 
 import numpy as np
 import plain
@@ -10,7 +10,7 @@ CLASSES = 4
 
 
 def smoothed_loss(layers: list[network.Layer], x: np.ndarray, labels: np.ndarray, smoothing: float, dropout: float):
-    """The mean loss by its definition; the dropped units are the same at each call."""
+    """Return the mean loss by its definition. The same units are dropped in each call."""
     outputs = network.allocate(layers, len(x))
     logits = network.forward(layers, x, outputs, dropout, np.random.default_rng(99))
     log_p = logits - logits.max(axis=1, keepdims=True)
@@ -32,7 +32,7 @@ def task() -> tuple[np.ndarray, np.ndarray]:
 def test_gradients_are_the_central_differences_of_the_loss(task, hidden, output_bias, smoothing, dropout):
     x, labels = task
     sizes = [6, *hidden, CLASSES]
-    # biases too start away from 0
+    # the biases also start with values other than 0
     vector = np.random.default_rng(3).normal(0, 0.6, len(network.initialize(sizes, output_bias, "he", [0], np.float64)))
     layers = network.as_layers(network.tensor_views(vector, sizes, output_bias))
     gradient = np.full_like(vector, np.nan)
@@ -71,7 +71,7 @@ def test_gradients_equal_a_row_by_row_reference_on_real_digits():
         np.testing.assert_allclose(view, wanted[name], rtol=1e-9, atol=1e-14, err_msg=name)
 
 
-def test_dropout_leaves_out_its_share_and_keeps_the_mean():
+def test_dropout_drops_its_share_and_keeps_the_mean():
     layers = [network.Layer(np.ones((1, 4000)), None), network.Layer(np.ones((4000, 2)), None)]
     outputs = network.allocate(layers, 50)
     network.forward(layers, np.ones((50, 1)), outputs, 0.25, np.random.default_rng(0))
@@ -82,7 +82,7 @@ def test_dropout_leaves_out_its_share_and_keeps_the_mean():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
-def test_log_softmax_is_right_and_finite_for_logits_of_any_size(size, dtype):
+def test_log_softmax_is_accurate_and_finite_for_logits_of_any_size(size, dtype):
     logits = (np.random.default_rng(2).uniform(-1, 1, (300, 10)) * size).astype(dtype)
     exact = logits.astype(np.longdouble)
     exact -= exact.max(axis=1, keepdims=True)
@@ -90,7 +90,7 @@ def test_log_softmax_is_right_and_finite_for_logits_of_any_size(size, dtype):
     with np.errstate(all="raise", under="ignore"):
         found = network.log_softmax(logits.copy())
         probabilities = network.softmax(logits.copy())
-    near = exact > -50  # what lies below is cut off
+    near = exact > -50  # smaller values are clipped
     assert found.dtype == probabilities.dtype == dtype
     np.testing.assert_allclose(found[near], exact[near].astype(float), rtol=1e-4, atol=1e-5)
     assert (found[~near] <= -50).all()
@@ -98,14 +98,14 @@ def test_log_softmax_is_right_and_finite_for_logits_of_any_size(size, dtype):
     np.testing.assert_allclose(probabilities.sum(axis=1, dtype=float), 1, atol=1e-5)
 
 
-def test_softmax_and_its_gradient_hold_no_denormals_even_for_a_mean_over_many_rows():
+def test_softmax_and_its_gradient_have_no_denormals_even_for_a_mean_over_many_rows():
     logits = np.linspace(-1e4, 1e4, 600_000, dtype=np.float32).reshape(60_000, 10) * np.arange(10, dtype=np.float32)
     assert plain.denormals(network.softmax(logits.copy())) == 0
     labels = np.zeros(60_000, np.uint8)
     assert plain.denormals(network.output_delta(network.log_softmax(logits), labels)) == 0
 
 
-def test_logits_that_are_no_numbers_stay_so():
+def test_logits_that_are_nan_stay_nan():
     found = network.log_softmax(np.array([[np.nan, 0, 1]], np.float32))
     assert np.isnan(found).all()
 
@@ -147,12 +147,12 @@ def test_notebook_initializer_draws_all_weights_then_all_biases():
         assert np.array_equal(views[f"bias_{i}"], bias)
 
 
-def test_notebook_initializer_takes_the_largest_seed_for_every_member():
+def test_notebook_initializer_accepts_the_largest_seed_for_every_member():
     assert np.isfinite(network.initialize([3, 2], True, "notebook", [2**32 - 1, 3], np.float64)).all()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 1023, 1024, 1025])
-def test_predict_gives_the_softmax_of_every_row_whatever_the_chunks(rows):
+def test_predict_returns_the_softmax_of_every_row_for_any_chunks(rows):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 17, (rows, 6)).astype(np.uint8)
     sizes = [6, 5, 3]
@@ -165,7 +165,7 @@ def test_predict_gives_the_softmax_of_every_row_whatever_the_chunks(rows):
     np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True), rtol=1e-12)
 
 
-def test_loss_and_correct_answers_are_counted_over_the_rows():
+def test_loss_and_correct_predictions_are_summed_over_the_rows():
     probabilities = np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
     labels = np.array([0, 1], np.uint8)
     assert network.cross_entropy(np.log(probabilities), labels) == pytest.approx(np.log(2) + np.log(10))

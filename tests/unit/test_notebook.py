@@ -1,4 +1,4 @@
-"""The notebook's recipe, transcribed from its specification, against the trainer on real digits."""
+"""Test the trainer against the original notebook, transcribed from its specification, on real digits."""
 
 import math
 
@@ -15,7 +15,7 @@ NAMES = {"W0": "weight_0", "W1": "weight_1", "b0": "bias_0"}
 
 
 def notebook(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
-    """The recipe as it is specified; returns the tensors, and of each iteration what the notebook prints."""
+    """Train as the notebook does. Return the tensors, and the numbers that it prints in each iteration."""
     n = len(x)
     r = np.random.RandomState(SEED)
     w0 = 0.1 * r.randn(784, HIDDEN)
@@ -79,7 +79,7 @@ def ours(request) -> tuple[training.Trainer, list[dict[str, float]]]:
     rows, nothing = training.Rows(images, labels, 255), training.Rows(images[:0], labels[:0], 255)
     state = training.start([784, HIDDEN, CLASSES], options, 0)
     trainer = training.Trainer(state, rows, (28, 28), options, request.param)
-    printed = [trainer.run_epoch(None) | train.scores(trainer, rows, nothing) for _ in range(ITERATIONS)]
+    printed = [trainer.run_epoch(None) | train.score_epoch(trainer, rows, nothing) for _ in range(ITERATIONS)]
     return trainer, printed
 
 
@@ -97,15 +97,15 @@ def test_every_tensor_agrees_to_a_billionth_after_sixty_iterations_across_resets
         assert np.abs(found[name] - tensor).max() / np.abs(tensor).max() <= 1e-9, name
 
 
-def test_the_history_holds_what_the_notebook_prints_of_every_iteration(transcription, ours):
+def test_the_history_has_the_numbers_that_the_notebook_prints_in_each_iteration(transcription, ours):
     _, printed = ours
     for i, (row, line) in enumerate(zip(printed, transcription[1], strict=True)):
         assert row["epoch"] == i + 1
         assert {name: row[name] for name in line} == pytest.approx(line, rel=1e-8), i + 1
 
 
-def test_the_mean_squares_start_again_after_the_first_iteration_and_every_25th_from_there(transcription, ours):
-    # a reset shows in the step of the next iteration: s is then near 1
+def test_the_mean_squares_are_reset_after_the_first_iteration_and_then_every_25(transcription, ours):
+    # after a reset, the step size of the next iteration is that of s near 1
     for printed in (transcription[1], ours[1]):
         steps = [row["step_weight_1"] for row in printed]
         resets = [

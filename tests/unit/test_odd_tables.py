@@ -1,12 +1,13 @@
-"""Tables that a stranger tried: what is found in them, or the one sentence with which they are refused."""
+"""Tables with unusual columns: their layout, or the message with which they are refused."""
 
 from pathlib import Path
 
 import pytest
+import yaml
 from mnist_numpy import inspect_table
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.ingest import read_batches
-from mnist_numpy.files.layout import look
+from mnist_numpy.files.layout import detect_layout
 
 PIXELS = [[(7 * row + place) % 16 if place else 0 for place in range(64)] for row in range(40)]
 LABELS = [row % 10 for row in range(40)]
@@ -35,46 +36,48 @@ FOUND = {
 def test_the_label_and_the_pixels_are_found(name, tmp_path):
     header, rows = FOUND[name]
     path = write(tmp_path / "train.csv", header, rows)
-    layout, _ = look(path, {}, True)
+    layout, _ = detect_layout(path, {}, True)
     [batch] = read_batches(path, layout)
     assert layout.shape == (8, 8)
     assert batch.images.tolist() == PIXELS
     assert batch.labels.tolist() == LABELS
-    # and `make inspect` says so
+    # `make inspect` prints the same
     assert "\n".join(inspect_table.inspect(path)).count("train: ") == 1
 
 
 def test_a_test_table_whose_last_column_is_a_pixel_has_no_label(tmp_path):
-    layout, _ = look(write(tmp_path / "test.csv", NAMED, PIXELS), {"label": "last"})
+    layout, _ = detect_layout(write(tmp_path / "test.csv", NAMED, PIXELS), {"label": "last"})
     assert (layout.label, layout.shape) == ([], (8, 8))
 
 
 WITH_INDEX = [[number, row[-1], *row[:-1]] for number, row in enumerate(LABELLED)]
 REFUSED = {
     "an index and a label before the pixels": (
-        [], WITH_INDEX, {"label": "first", "shape": [8, 8]}, "65 pixel columns where data.shape asks for 64",
+        [], WITH_INDEX, {"label": "first", "shape": [8, 8]}, "65 pixel columns, but data.shape needs 64",
     ),
-    "another shape than the names say": (
+    "another shape than in the names": (
         [*(f"1x{i}" for i in range(1, 65)), "label"], LABELLED, {"shape": [7, 9]},
-        "64 pixel columns where data.shape asks for 63",
+        "64 pixel columns, but data.shape needs 63",
     ),
     "a pixel as the label": (["label", *NAMED], [[0, *row] for row in PIXELS], {"label": "last"}, "63 pixel columns"),
-    "an id as the only other column": (["id", *NAMED], [[0, *row] for row in PIXELS], {}, "no label column beside"),
-    "a label twice": (["label", *NAMED, "label"], [[0, *row] for row in LABELLED], {}, "column label stands twice"),
+    "an id as the only other column": (["id", *NAMED], [[0, *row] for row in PIXELS], {}, "there is no label column"),
+    "a label twice": (
+        ["label", *NAMED, "label"], [[0, *row] for row in LABELLED], {}, "column label is in the header twice",
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_is_refused_in_one_sentence(name, tmp_path):
+def test_a_contradiction_is_refused_in_one_sentence(name, tmp_path):
     header, rows, keys, sentence = REFUSED[name]
     with pytest.raises(InputError, match=sentence):
-        look(write(tmp_path / "train.csv", header, rows), keys, True)
+        detect_layout(write(tmp_path / "train.csv", header, rows), keys, True)
 
 
-def test_a_small_range_is_told_of_decimals_too(tmp_path):
+def test_a_small_range_of_decimals_is_reported(tmp_path):
     rows = [[*(f"{value}.0" for value in pixels), label] for pixels, label in zip(PIXELS, LABELS, strict=True)]
-    layout, _ = look(write(tmp_path / "train.csv", [*NAMED, "label"], rows), {}, True)
-    assert layout.notes == ["the largest pixel is 15: if that is full ink, set data.pixel_max: 15"]
+    layout, _ = detect_layout(write(tmp_path / "train.csv", [*NAMED, "label"], rows), {}, True)
+    assert layout.notes == ["the largest pixel is 15; if this is full ink, set data.pixel_max: 15"]
 
 
 @pytest.mark.parametrize(
@@ -87,14 +90,39 @@ def test_a_small_range_is_told_of_decimals_too(tmp_path):
 def test_another_kind_of_file_is_named(content, kind, tmp_path):
     (tmp_path / "train.csv").write_bytes(content)
     with pytest.raises(InputError, match=f"this is {kind}"):
-        look(tmp_path / "train.csv", {}, True)
+        detect_layout(tmp_path / "train.csv", {}, True)
 
 
 def test_text_that_is_not_in_utf_8_is_named(tmp_path):
     path = write(tmp_path / "train.csv", [*NAMED, "label"], [[*pixels, "é"] for pixels in PIXELS])
     path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
-    with pytest.raises(InputError, match="not in UTF-8; save the table as UTF-8"):
-        list(read_batches(path, look(path, {}, True)[0]))
+    with pytest.raises(InputError, match="not in UTF-8; save the table as CSV in UTF-8"):
+        list(read_batches(path, detect_layout(path, {}, True)[0]))
+
+
+FILES = [f"{row}.png" for row in range(40)]
+IDS = {
+    "an id beside the label": (["id", "label"], [*zip(range(40), LABELS, strict=True)], "label", "id"),
+    "a text in each row beside the label": (["file", "label"], [*zip(FILES, LABELS, strict=True)], "label", "file"),
+    "a text in each row beside another": (["file", "species"], [*zip(FILES, LABELS, strict=True)], "species", "file"),
+    "an id beside both": (["file", "Id", "y"], [*zip(FILES, range(40), LABELS, strict=True)], "y", "Id"),
+    "an id alone": (["id"], [*zip(range(40), strict=True)], None, "id"),
+    "a text in each row alone": (["file"], [*zip(FILES, strict=True)], None, "file"),
+    "an index of pandas": (["Unnamed: 0", "label"], [*zip(range(40), LABELS, strict=True)], "label", None),
+    "a label that repeats": (["species"], [*zip(LABELS, strict=True)], "species", None),
+    "another label in each of a few rows": (["species"], [*zip("abcdefgh", strict=True)], "species", None),
+    "two texts in each row": (["a", "b", "label"], [*zip(FILES, FILES, LABELS, strict=True)], "label", None),
+}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_inspection_names_the_id_column(name, tmp_path):
+    columns, cells, label, identity = IDS[name]
+    rows = [[*own, *pixels] for own, pixels in zip(cells, PIXELS, strict=False)]  # some have a few rows only
+    shown = "\n".join(inspect_table.inspect(write(tmp_path / "a.csv", [*columns, *NAMED], rows)))
+    config = yaml.safe_load(shown[shown.index("data:\n") :])["data"]
+    assert (config.get("label"), config.get("id")) == (label, identity)
+    assert ("train" in config) == (label is not None)
 
 
 def test_inspection_reads_the_table_to_its_end(tmp_path):

@@ -1,4 +1,4 @@
-"""optimizers.py and what the trainer adds: the textbooks' formulas, step by step in float64."""
+"""Test optimizers.py and the trainer against the published formulas, step by step in float64."""
 
 import math
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import plain
 import pytest
-from mnist_numpy.ann import network, optimizers, training, vectors
+import yaml
+from mnist_numpy.ann import network, optimizers, training
 
-STEPS = 300  # past the step at which tiny moments are flushed
+STEPS = 300  # more than FLUSH_STEPS
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"name": "adam", "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-7},
     "gradient descent": {"name": "sgd"},
@@ -20,7 +21,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 
 def textbook(options: dict[str, Any], tensors: dict[str, np.ndarray]) -> Iterator[None]:
-    """Move the tensors by one step for each gradients and rate sent; the formulas as they are printed."""
+    """Update the tensors with the published formulas, once for each pair of gradients and learning rate sent."""
     first = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
     second = {name: np.zeros_like(tensor) for name, tensor in tensors.items()}
     mean_square = dict.fromkeys(tensors, 1.0)
@@ -63,17 +64,18 @@ def test_an_optimizer_alone_takes_the_steps_of_its_formula(options):
     wanted = {name: parameters[span].copy() for name, span in spans.items()}
     walk = textbook(options, wanted)
     next(walk)
-    optimizer = optimizers.make_optimizer(options, optimizers.initial_moments(options, parameters, 2))
-    # pieces need not be tensors
+    chosen = optimizers.find_optimizer(options)
+    optimizer = chosen(options, chosen.initial_moments(options, parameters, 2))
+    # a piece can be a part of a tensor
     pieces = [(slice(0, 11), 0), (slice(11, 30), 0), (slice(30, 50), 1)]
     for step in range(1, STEPS + 1):
         gradient = generator.normal(size=50) * 0.97**step
-        gradient[3] = 0  # a weight that nothing ever moves
+        gradient[3] = 0  # a weight without gradient
         rate = 0.1 / step
         squares = np.array([np.sum(gradient[span] ** 2) for span in spans.values()])
         now = optimizers.Step(step, rate, 1.0, 1.0, 0.0, optimizer.begin(step, rate, squares))
         for span, tensor in pieces:
-            piece = vectors.Piece(span, tensor, parameters[span], gradient[span].copy())
+            piece = optimizers.Piece(span, tensor, parameters[span], gradient[span].copy())
             optimizer.update(piece, now, np.empty(len(piece.gradient)))
         send(walk, {name: gradient[span] for name, span in spans.items()}, rate)
     for name, span in spans.items():
@@ -111,7 +113,7 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
     options = {"hidden": [8], "dtype": "float64", "batch_size": "full", "learning_rate": rate, "epochs": epochs}
     options = plain.model_options(**(options | changes))
     images, labels = plain.digits(31)
-    images = np.ascontiguousarray(images[:, 200:400])  # some pixels that are never lit among them
+    images = np.ascontiguousarray(images[:, 200:400])  # includes pixels that are never lit
     sizes = [200, *options["hidden"], 10]
     state = training.start(sizes, options, 0)
     vector = state.vectors["parameters"].copy()
@@ -154,22 +156,64 @@ def test_the_trainer_takes_the_steps_of_the_formulas(changes, threads):
 )
 def test_a_moment_whose_gradient_stays_zero_never_becomes_denormal(options):
     parameters, scratch = np.ones(4, np.float32), np.empty(4, np.float32)
-    moments = optimizers.initial_moments(whole(options), parameters, 1)
-    optimizer = optimizers.make_optimizer(whole(options), moments)
+    chosen = optimizers.find_optimizer(whole(options))
+    moments = chosen.initial_moments(whole(options), parameters, 1)
+    optimizer = chosen(whole(options), moments)
     for step in range(1, 1500):
         gradient = np.full(4, 1.0 if step == 1 else 0.0, np.float32)
         now = optimizers.Step(step, 1e-3, 1.0, 1.0, 0.0, optimizer.begin(step, 1e-3, np.zeros(1)))
-        optimizer.update(vectors.Piece(slice(0, 4), 0, parameters, gradient), now, scratch)
+        optimizer.update(optimizers.Piece(slice(0, 4), 0, parameters, gradient), now, scratch)
         assert not any(plain.denormals(moment) for moment in moments.values()), step
     assert not any(moment.any() for moment in moments.values())
 
 
-def test_the_constant_schedule_does_not_look_at_the_number_of_epochs():
+def test_the_registry_has_the_optimizers_of_the_schema():
+    schema = yaml.safe_load((plain.ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    names = schema["$defs"]["model"]["properties"]["optimizer"]["properties"]["name"]["enum"]
+    assert names == list(optimizers.OPTIMIZERS)
+
+
+def test_an_optimizer_that_is_not_in_the_registry_is_an_error_that_names_it():
+    adam = plain.model_options(hidden=[4])
+    options = adam | {"optimizer": adam["optimizer"] | {"name": "adamw"}}
+    message = "optimizer 'adamw' is not one of adam, sgd, norm_rms"
+    with pytest.raises(ValueError, match=message):
+        training.start([784, 4, 10], options, 0)
+    state, rows = training.start([784, 4, 10], adam, 0), training.Rows(*plain.digits(2), 255)
+    with pytest.raises(ValueError, match=message):  # also with the checkpoint of another optimizer
+        training.Trainer(state, rows, (28, 28), options, 1)
+
+
+class DecoupledDecay(optimizers.Sgd):
+    """SGD that also shrinks every weight, as AdamW does."""
+
+    moves_without_gradient = True
+
+    def update(self, piece, step, scratch):
+        np.multiply(piece.parameters, 1 - 0.1 * step.learning_rate, out=piece.parameters)
+        super().update(piece, step, scratch)
+
+
+def test_an_optimizer_that_moves_weights_without_gradient_moves_those_of_never_lit_pixels(monkeypatch):
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "decoupled", DecoupledDecay)
+    options = plain.model_options(hidden=[6], batch_size="full", learning_rate=0.01, optimizer={"name": "sgd"})
+    options["optimizer"]["name"] = "decoupled"
+    images, labels = plain.digits(50)
+    unlit = ~images.any(axis=0)
+    assert unlit.any()
+    state = training.start([784, 6, 10], options, 0)
+    trainer = training.Trainer(state, training.Rows(images, labels, 255), (28, 28), options, 1)
+    trainer.run_epoch(None)
+    before, after = (s.vectors["parameters"][: 784 * 6].reshape(784, 6)[unlit] for s in (state, trainer.state()))
+    np.testing.assert_allclose(after, before * (1 - 0.1 * 0.01), rtol=1e-6)
+
+
+def test_the_constant_schedule_ignores_the_number_of_epochs():
     shares = [optimizers.learning_rate_share({"name": "constant"}, step, 5, None) for step in (0, 3, 100)]
     assert shares == [1, 1, 1]
 
 
-def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_step():
+def test_the_cosine_rises_linearly_then_falls_to_its_final_share_in_the_last_step():
     schedule = {"name": "cosine", "warm_up": 2.0, "final": 0.2}
     shares = [optimizers.learning_rate_share(schedule, step, 4, 10) for step in range(40)]
     np.testing.assert_allclose(shares[:8], np.arange(1, 9) / 9)
@@ -177,11 +221,11 @@ def test_the_cosine_rises_in_a_line_then_falls_to_its_final_share_at_the_last_st
     np.testing.assert_allclose(np.diff(shares[:9]), 1 / 9)
     assert (np.diff(shares[8:]) < 0).all()
     assert shares[-1] == pytest.approx(0.2)
-    # the point half way between the top (step 8) and the last (step 39) is half way down
+    # between the maximum (step 8) and the last step (39), the midpoint has half the decrease
     assert (shares[23] + shares[24]) / 2 == pytest.approx(0.6, abs=1e-3)
 
 
-def test_the_cosine_without_warm_up_begins_at_the_top_and_ends_at_nothing():
+def test_the_cosine_without_warm_up_starts_at_1_and_ends_at_0():
     schedule = {"name": "cosine", "warm_up": 0.0, "final": 0.0}
     shares = [optimizers.learning_rate_share(schedule, step, 3, 3) for step in range(9)]
     np.testing.assert_allclose(shares, [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(9)], atol=1e-15)

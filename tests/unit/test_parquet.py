@@ -78,7 +78,7 @@ def test_shards_that_differ_are_refused(tmp_path):
     ):
         other = tmp_path / f"{name}.parquet"
         dataset.write_shard(other, [(None, labels if labelled else None, pixels)], shape, pixel_max)
-        with pytest.raises(InputError, match=rf"read in two ways: first: .*; {name}: .*set the keys of data"):
+        with pytest.raises(InputError, match=rf"have different layouts: first: .*; {name}: .*set the keys of data"):
             dataset.read_shards([first, other])
 
 
@@ -144,7 +144,7 @@ def test_other_parquet_files_are_refused_where_a_shard_is_expected(tmp_path):
     ]
     for table in tables_of_others:
         pq.write_table(table, path)
-        with pytest.raises(InputError, match=r"other\.parquet: not what this workflow writes here"):
+        with pytest.raises(InputError, match=r"other\.parquet: not a file that this workflow writes"):
             dataset.open_shard(path)
     path.write_text("label,pixel0\n")
     with pytest.raises(InputError, match="not a Parquet file"):
@@ -175,7 +175,7 @@ def test_folds_come_back_and_are_matched_to_their_rows(data, tmp_path):
         data._replace(shard=data.shard[:-1], id=data.id[:-1]),
     ]
     for other in others:
-        with pytest.raises(InputError, match=r"folds\.parquet: .*its rows are not those of the train shards"):
+        with pytest.raises(InputError, match=r"folds\.parquet: .*its rows are not the rows of the training shards"):
             match_folds(path, other)
 
 

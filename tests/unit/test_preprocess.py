@@ -1,4 +1,4 @@
-"""preprocess.py: the map by its definition, pixel by pixel; and that training and prediction both use it."""
+"""Test preprocess.py: the map by its definition, pixel by pixel, and that training and prediction both use it."""
 
 import json
 from typing import Any
@@ -55,26 +55,26 @@ def slowly(image: np.ndarray, deskew: bool, ink_spread: list[float] | None) -> n
 @pytest.mark.parametrize("shape", [(28, 28), (14, 56)], ids=["square", "wide"])
 @pytest.mark.parametrize("options", [UPRIGHT, EVEN, {"deskew": False, "ink_spread": [3.0, 6.0]}], ids=str)
 def test_images_are_sheared_and_stretched_as_their_moments_say(shape, options):
-    found = straighten(IMAGES, shape, options).reshape(-1, *shape)  # across the ends of chunks
+    found = straighten(IMAGES, shape, options).reshape(-1, *shape)  # more than one chunk
     for image, straight in zip(IMAGES.reshape(-1, *shape), found, strict=True):
         assert np.abs(slowly(image, **options) - straight).max() < 0.52
 
 
-def test_a_digit_is_upright_and_as_large_as_asked_afterwards():
+def test_a_digit_becomes_upright_and_as_large_as_requested():
     before = [abs(slant(image)[0]) for image in IMAGES.reshape(-1, 28, 28)]
     after = [abs(slant(image)[0]) for image in straighten(IMAGES, (28, 28), UPRIGHT).reshape(-1, 28, 28)]
     assert np.mean(before) > 0.2
     assert np.max(after) < 0.02
     y, x = np.mgrid[:28, :28].reshape(2, -1)
-    even = straighten(IMAGES, (28, 28), EVEN)[LABELS != 1]  # a one may be narrower: half as broad again is the most
+    even = straighten(IMAGES, (28, 28), EVEN)[LABELS != 1]  # a one may stay narrower, since the factor is limited
     for axis, wanted in ((y, 5.6), (x, 4.5)):
         mean = even @ axis / even.sum(axis=1)
         deviation = np.sqrt((even * (axis - mean[:, None]) ** 2.0).sum(axis=1) / even.sum(axis=1))
         assert np.abs(np.median(deviation) - wanted) < 0.1
-        assert np.mean(np.abs(deviation - wanted) < 0.2) > 0.8  # the others are stretched as far as they may be
+        assert np.mean(np.abs(deviation - wanted) < 0.2) > 0.8  # the others have the largest factor
 
 
-def test_what_has_no_slant_stays_as_it_is():
+def test_an_image_without_slant_does_not_change():
     blank, dot, row, bar = np.zeros((4, 28, 28), np.uint8)
     dot[9, 20] = row[9, 3:20] = bar[3:20, 9] = 255
     images = np.stack([blank, dot, row, bar]).reshape(4, -1)
@@ -82,7 +82,7 @@ def test_what_has_no_slant_stays_as_it_is():
     assert straighten(images, (28, 28), AS_GIVEN) is images
 
 
-def test_a_blank_image_stays_blank_and_a_thin_bar_is_broadened_where_it_stands():
+def test_a_blank_image_stays_blank_and_a_thin_bar_is_widened_in_place():
     blank, bar = np.zeros((2, 28, 28), np.uint8)
     bar[3:20, 9] = 255
     straight = straighten(np.stack([blank, bar]).reshape(2, -1), (28, 28), EVEN).reshape(2, 28, 28)
@@ -91,14 +91,14 @@ def test_a_blank_image_stays_blank_and_a_thin_bar_is_broadened_where_it_stands()
     assert straight[1, 11, 9] == 255
 
 
-def test_it_may_be_done_in_place():
+def test_preprocessing_can_be_done_in_place():
     images = IMAGES.copy()
     straighten(images, (28, 28), EVEN, out=images)
     assert np.array_equal(images, straighten(IMAGES, (28, 28), EVEN))
     assert not np.array_equal(images, IMAGES)
 
 
-def test_each_member_of_a_varied_model_sees_the_images_in_its_own_posture(tmp_path):
+def test_each_member_of_a_varied_model_uses_its_own_preprocessing(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     data = dataset.read_shards([tmp_path / "train.parquet"])
     fold = stratify(LABELS, 3, 0)

@@ -59,15 +59,15 @@ def test_blocks_give_the_bytes_of_training_in_one_go_and_one_entry(threads, tmp_
     whole = trained(tmp_path / "whole", (4, threads))
     cut = trained(tmp_path / "cut", (1, threads), (2, threads), (4, threads))
     assert cut.read_bytes() == whole.read_bytes()
-    assert record(whole) == [{"epochs": [1, 4], **provenance.circumstances(threads)}]
+    assert record(whole) == [{"epochs": [1, 4], **provenance.collect_circumstances(threads)}]
 
 
 def test_a_block_of_other_threads_is_told_and_the_network_is_the_same_to_rounding(tmp_path):
     one = trained(tmp_path / "one", (4, 1))
     both = trained(tmp_path / "both", (2, 1), (3, 2), (4, 2))
     assert record(both) == [
-        {"epochs": [1, 2], **provenance.circumstances(1)},
-        {"epochs": [3, 4], **provenance.circumstances(2)},
+        {"epochs": [1, 2], **provenance.collect_circumstances(1)},
+        {"epochs": [3, 4], **provenance.collect_circumstances(2)},
     ]
     vectors = [checkpoints.read_state(path).vectors["parameters"] for path in (one, both)]
     np.testing.assert_allclose(*vectors, rtol=0, atol=2e-4)  # see test_training.py
@@ -96,12 +96,12 @@ def test_a_state_of_other_options_is_refused_and_one_of_other_circumstances_is_n
         trained(tmp_path, (2, 1), (4, 1), hidden=[9])
     assert record(trained(tmp_path, (2, 1), (3, 1))) == [
         {"epochs": [1, 2], **HERE},
-        {"epochs": [3, 3], **provenance.circumstances(1)},
+        {"epochs": [3, 3], **provenance.collect_circumstances(1)},
     ]
 
 
 def test_the_versions_and_the_kernel_are_those_of_this_process():
-    found = provenance.circumstances(3)
+    found = provenance.collect_circumstances(3)
     assert (found["threads"], found["python"], found["numpy"]) == (3, platform.python_version(), np.__version__)
     if not found["blas"].startswith("openblas") or platform.machine() != "x86_64":
         return
@@ -110,7 +110,7 @@ def test_the_versions_and_the_kernel_are_those_of_this_process():
         command = [
             sys.executable,
             "-c",
-            "from mnist_numpy.ann import provenance; print(provenance.circumstances(1)['blas'])",
+            "from mnist_numpy.ann import provenance; print(provenance.collect_circumstances(1)['blas'])",
         ]
         environment = os.environ | {"OPENBLAS_CORETYPE": kernel, "PYTHONPATH": str(plain.ROOT / "workflow" / "scripts")}
         kernels.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip())
@@ -120,13 +120,13 @@ def test_the_versions_and_the_kernel_are_those_of_this_process():
 
 def test_the_record_grows_by_ranges_and_only_at_its_end():
     later = HERE | {"numpy": "2.5.0"}
-    two = provenance.extended([], (1, 2), HERE)
-    four = provenance.extended(two, (3, 4), HERE)
+    two = provenance.extend_record([], (1, 2), HERE)
+    four = provenance.extend_record(two, (3, 4), HERE)
     assert (two, four) == ([{"epochs": [1, 2], **HERE}], [{"epochs": [1, 4], **HERE}])
-    changed = provenance.extended(four, (5, 5), later)
+    changed = provenance.extend_record(four, (5, 5), later)
     assert changed == [*four, {"epochs": [5, 5], **later}]
-    assert provenance.extended(changed, (6, 8), HERE) == [*changed, {"epochs": [6, 8], **HERE}]
-    assert provenance.extended(changed, (6, 5), HERE) == changed
+    assert provenance.extend_record(changed, (6, 8), HERE) == [*changed, {"epochs": [6, 8], **HERE}]
+    assert provenance.extend_record(changed, (6, 5), HERE) == changed
 
 
 def test_circumstances_are_told_in_one_line_and_apart_where_they_differ():

@@ -24,13 +24,13 @@ def test_no_table_has_more_cells_than_estimated_however_it_is_packed(table):
     packed.write_bytes(gzip.compress(table.read_bytes()))
     with zipfile.ZipFile(table.with_suffix(".zip"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(table)
-    found = [resources.most_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
+    found = [resources.max_cells(str(path)) for path in (table, packed, table.with_suffix(".zip"))]
     assert found[0] == found[1] == found[2]
     assert 400 * 785 <= found[0] <= 2 * 400 * 785
 
 
 def test_a_table_that_is_not_on_this_disk_is_taken_for_a_middling_one():
-    assert resources.most_cells("data/in-a-bucket.csv.zip") == 50_000_000
+    assert resources.max_cells("data/in-a-bucket.csv.zip") == 50_000_000
 
 
 def test_training_asks_for_more_time_for_more_epochs_and_for_distortion():
@@ -59,10 +59,10 @@ def test_training_says_how_much_memory_it_needs_and_when_it_was_given_less(tmp_p
     dataset.write_shard(tmp_path / "a.parquet", [(None, labels, images)] * 2, (2, 2), 255)
     shards = [tmp_path / "a.parquet"] * 2
     # 200 MB of libraries, 10 MB however few rows there are, and 1 MB a row
-    assert train.memory_sentence(shards, (210_000_000, 1_000_000), 2610) == (
+    assert train.describe_memory(shards, (210_000_000, 1_000_000), 2610) == (
         "training on 2,400 rows needs up to 2,610 MB of memory"
     )
-    assert train.memory_sentence(shards, (210_000_000, 1_000_000), 2609) == (
+    assert train.describe_memory(shards, (210_000_000, 1_000_000), 2609) == (
         "training on 2,400 rows needs up to 2,610 MB of memory, more than the 2,609 MB the job was given: "
         "raise mem_mb of the rule train"
     )

@@ -96,7 +96,7 @@ def trained(**changes) -> tuple[training.Trainer, training.Rows, dict[str, float
 def test_a_row_of_the_history_has_the_documented_columns_in_order():
     trainer, rows, row = trained()
     running = row["train_loss"]
-    complete = row | train.scores(trainer, rows, rows)
+    complete = row | train.score_epoch(trainer, rows, rows)
     assert list(complete) == [
         "epoch", "learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
         "gradient_norm", "images_per_second", "seconds",
@@ -109,7 +109,7 @@ def test_full_batches_are_scored_after_the_update_and_nothing_held_out_is_no_num
     trainer, rows, row = trained(batch_size="full")
     before = row["train_loss"]
     nothing = rows._replace(images=rows.images[:0], labels=rows.labels[:0])
-    complete = row | train.scores(trainer, rows, nothing)
+    complete = row | train.score_epoch(trainer, rows, nothing)
     assert (complete["train_loss"], complete["train_accuracy"]) == trainer.score(rows)
     assert complete["train_loss"] < before
     assert np.isnan([complete["validation_loss"], complete["validation_accuracy"]]).all()
@@ -120,8 +120,8 @@ def test_the_progress_line_shows_validation_where_there_is_one():
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
     wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · validation 98.92 % · 61.2k images/s · 1:05 left"
-    assert train.progress_line(row, checkpoint, 65.2) == wanted
-    assert "training 99.00 %" in train.progress_line(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
+    assert train.format_progress(row, checkpoint, 65.2) == wanted
+    assert "training 99.00 %" in train.format_progress(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
 
 
 def test_progress_lines_align_and_tell_hours():
@@ -129,7 +129,7 @@ def test_progress_lines_align_and_tell_hours():
     row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
            "images_per_second": 999.0}  # fmt: skip
     wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · validation  8.92 % · 1.0k images/s · 2:00:05 left"
-    assert train.progress_line(row, checkpoint, 7205) == wanted
+    assert train.format_progress(row, checkpoint, 7205) == wanted
 
 
 def test_training_that_diverges_is_an_error_for_the_user_and_leaves_no_file(shard, tmp_path):
@@ -198,9 +198,9 @@ def test_a_test_set_is_scored_where_it_has_labels_of_the_training_rows(tmp_path)
     evaluation = {"labels": [1, 2], "train": {}, "validation": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6]}}
     write_json(tmp_path / "evaluation.json", evaluation)
     for labels, right, sentence in (
-        ([1, 2] * 50, 100, "right on the labelled test set: 100.00 % (96.30 to 100.00 %), "
-         "out of fold 50.00 % (40.00 to 60.00 %): more apart"),
-        ([1, 3], None, "the test set is not scored: the label of row 2 of test is of no training row"),
+        ([1, 2] * 50, 100, "accuracy on the labelled test set: 100.00 % (96.30 to 100.00 %), "
+         "out of fold: 50.00 % (40.00 to 60.00 %); they differ"),
+        ([1, 3], None, "the test set is not scored: no training row has the label of row 2 of test"),
         (None, None, None),
     ):  # fmt: skip
         count = len(labels or [0])
@@ -263,12 +263,12 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):
-    with pytest.raises(SystemExit), harness.reporting("folds", tmp_path / "log"):
+    with pytest.raises(SystemExit), harness.report_errors("folds", tmp_path / "log"):
         raise error
     assert capsys.readouterr().err.startswith(sentence)
     assert (tmp_path / "log").read_text().startswith(sentence)
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), harness.reporting("folds", tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), harness.report_errors("folds", tmp_path / "log"):
         raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""training.py: going on is never having stopped, the same seed is the same bytes, a diverging run says so."""
+"""Test training.py: resumed training gives the same bytes, so does the same seed, and divergence is an error."""
 
 from pathlib import Path
 from typing import Any
@@ -50,21 +50,21 @@ def run(
     return trainer
 
 
-def bytes_of(found: State, folder: Path) -> bytes:
+def serialize(found: State, folder: Path) -> bytes:
     checkpoints.write_state(folder / "some.npz", found)
     return (folder / "some.npz").read_bytes()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("changes", OPTIONS.values(), ids=OPTIONS.keys())
-def test_going_on_from_a_file_gives_the_bytes_of_never_having_stopped(changes, threads, tmp_path):
+def test_resuming_from_a_file_gives_the_bytes_of_uninterrupted_training(changes, threads, tmp_path):
     options = plain.model_options(**(BASE | changes))
     begin = training.start(SIZES, options, 1)
-    straight = bytes_of(run(begin, options, 5, threads).state(), tmp_path)
+    straight = serialize(run(begin, options, 5, threads).state(), tmp_path)
     first = tmp_path / "epoch-0002.npz"
     checkpoints.write_state(first, run(begin, options, 2, threads).state())
     before = first.read_bytes()
-    assert bytes_of(run(checkpoints.read_state(first), options, 3, threads).state(), tmp_path) == straight
+    assert serialize(run(checkpoints.read_state(first), options, 3, threads).state(), tmp_path) == straight
     assert first.read_bytes() == before
     assert straight != before
 
@@ -89,35 +89,35 @@ def test_an_option_changes_the_result_and_the_same_options_repeat_it(changes, th
         assert not np.array_equal(changed, unchanged)
 
 
-def test_members_of_different_folds_start_and_go_different_ways():
+def test_members_of_different_folds_differ_in_initial_weights_and_order():
     options = plain.model_options(**BASE, dropout=0.2)
     begins = [training.start(SIZES, options, fold) for fold in (0, 1)]
     assert not np.array_equal(begins[0].vectors["parameters"], begins[1].vectors["parameters"])
-    # and with one start for both, their orders differ
+    # with the same initial weights, the orders of the rows still differ
     begins[1].vectors["parameters"] = begins[0].vectors["parameters"]
     ends = [run(begin, options, 1).state().vectors["parameters"] for begin in begins]
     assert not np.array_equal(*ends)
 
 
-def test_the_state_gone_on_from_is_not_altered(tmp_path):
+def test_the_state_to_continue_from_is_not_changed(tmp_path):
     options = plain.model_options(**BASE, ema_decay=0.9)
     begin = training.start(SIZES, options, 0)
-    before = bytes_of(begin, tmp_path)
+    before = serialize(begin, tmp_path)
     run(begin, options, 1)
-    assert bytes_of(begin, tmp_path) == before
+    assert serialize(begin, tmp_path) == before
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize(
     ("option", "batch_size"),
-    # the last piece of 101 rows: 5, 33, 1, or there is but one
+    # the last batch of 101 rows has 5, 33 or 1 rows, or there is only one batch
     [*((option, 32) for option in OPTIONS), *(("everything", size) for size in (34, 50, "full"))],
 )
 def test_more_threads_differ_from_one_in_the_last_bits_only(option, batch_size, threads):
     options = plain.model_options(**(BASE | {"batch_size": batch_size} | OPTIONS[option]))
     one, more = (run(training.start(SIZES, options, 0), options, 3, number).state() for number in (1, threads))
-    # 2e-5 at most was measured; other draws move the parameters by more than 0.05. Images are distorted in
-    # single precision whatever the dtype
+    # the largest measured difference is 2e-5; other random numbers change parameters by more than 0.05. Images are
+    # distorted in float32 for any dtype
     exact = options["dtype"] == "float64" and not augment.is_active(options["augment"])
     for name, vector in one.vectors.items():
         close = 1e-10 if exact else 2e-4
@@ -140,24 +140,24 @@ def test_the_distortions_of_a_batch_are_those_of_one_generator(threads):
 
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("batch_size", [1, 2, 50, 101, 1000, "full"])
-def test_every_row_is_trained_on_once_an_epoch_whatever_batches_and_threads(batch_size, threads):
+def test_every_row_is_used_once_per_epoch_for_any_batch_size_and_threads(batch_size, threads):
     options = plain.model_options(hidden=[6], batch_size=batch_size, learning_rate=1e-30, optimizer={"name": "sgd"})
     trainer = training.Trainer(training.start([784, 6, 10], options, 0), rows(), (28, 28), options, threads)
     wanted = trainer.score(rows())
-    for _ in range(2):  # the parameters do not move: the running means are those of all rows
+    for _ in range(2):  # the parameters do not change, so the running means are those of all rows
         row = trainer.run_epoch(None)
         assert (row["train_loss"], row["train_accuracy"]) == pytest.approx(wanted, rel=1e-5)
     steps = 1 if batch_size == "full" else -(-101 // batch_size)
     assert (trainer.state().epoch, trainer.state().step) == (2, 2 * steps)
 
 
-def test_rows_come_in_another_order_each_epoch():
+def test_the_order_of_rows_is_different_in_each_epoch():
     options = plain.model_options(hidden=[6], batch_size=1, learning_rate=0.01, optimizer={"name": "sgd"})
     begin = training.start([784, 6, 10], options, 0)
     trainer = training.Trainer(begin, rows(20), (28, 28), options, 1)
     trainer.run_epoch(None)
     second = trainer.state()
-    # the same parameters, but at the first epoch's place in the stream of the generator
+    # the same parameters, but the generator of the first epoch
     again = State(0, 0, second.vectors, begin.generator, begin.about)
     other = training.Trainer(again, rows(20), (28, 28), options, 1)
     trainer.run_epoch(None)
@@ -167,7 +167,7 @@ def test_rows_come_in_another_order_each_epoch():
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("changes", [{"augment": AUGMENT}, {"dropout": 0.5}], ids=["augmentation", "dropout"])
-def test_every_epoch_and_every_copy_of_an_image_is_distorted_anew(changes, threads):
+def test_every_epoch_and_every_copy_of_an_image_has_its_own_distortion(changes, threads):
     options = {"hidden": [20], "batch_size": "full", "learning_rate": 1e-30, "optimizer": {"name": "sgd"}}
     options = plain.model_options(**options, **changes)
     begin = training.start([784, 20, 10], options, 0)
@@ -185,9 +185,9 @@ def test_every_epoch_and_every_copy_of_an_image_is_distorted_anew(changes, threa
     [{"name": "adam"}, {"name": "sgd", "momentum": 0.9}, {"name": "norm_rms", "reset_every": 4}],
     ids=["adam", "momentum", "norm_rms"],
 )
-def test_leaving_out_never_lit_pixels_changes_nothing_but_their_arithmetic(optimizer):
+def test_skipping_never_lit_pixels_does_not_change_the_result(optimizer):
     found = []
-    # a decay that is too small to move anything has every pixel's weights computed with
+    # with a weight decay that is too small to change anything, no pixel is skipped
     for decay in (0, 1e-200):
         options = BASE | {"dtype": "float64", "optimizer": optimizer, "ema_decay": 0.9, "weight_decay": decay}
         options = plain.model_options(**options)
@@ -231,7 +231,7 @@ def test_it_learns_real_digits(changes, threads):
     assert trainer.score(rows(100, first=300))[1] > 0.75
 
 
-def test_the_score_is_that_of_the_averaged_weights_where_there_are_any():
+def test_the_score_is_that_of_the_averaged_weights_if_there_are_any():
     options = plain.model_options(**BASE, ema_decay=0.99)
     trainer = run(training.start(SIZES, options, 0), options, 3)
     vectors, data = trainer.state().vectors, rows(50, first=200)
@@ -247,7 +247,7 @@ def test_the_score_is_that_of_the_averaged_weights_where_there_are_any():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [20, "full"])
-def test_a_diverging_run_names_the_epoch_the_loss_and_what_to_lower(batch_size, threads):
+def test_divergence_is_an_error_with_epoch_loss_and_the_option_to_lower(batch_size, threads):
     options = plain.model_options(hidden=[8], batch_size=batch_size, learning_rate=1e30, optimizer={"name": "sgd"})
     begin = training.start([784, 8, 10], options, 0)
     wanted = r"epoch \d: the loss is (nan|inf); lower learning_rate \(now 1e\+30\)"
@@ -256,21 +256,21 @@ def test_a_diverging_run_names_the_epoch_the_loss_and_what_to_lower(batch_size, 
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_run_that_diverges_in_its_very_last_step_is_told_too():
+def test_divergence_in_the_last_step_is_an_error_too():
     options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e30, optimizer={"name": "sgd"})
-    trainer = run(training.start([784, 8, 10], options, 0), options, 1)  # its loss was that before the step
+    trainer = run(training.start([784, 8, 10], options, 0), options, 1)  # the loss of the epoch is from before the step
     with pytest.raises(FloatingPointError, match="diverged in epoch 1: the loss is nan"):
         trainer.score(rows())
 
 
 @pytest.mark.filterwarnings("error")
-def test_parameters_that_overflow_end_the_run_where_no_score_is_taken():
+def test_parameters_that_overflow_are_an_error_without_a_score():
     options = plain.model_options(hidden=[8], batch_size="full", learning_rate=1e300, optimizer={"name": "sgd"})
     with pytest.raises(FloatingPointError, match="diverged in epoch 1"):
         run(training.start([784, 8, 10], options, 0), options, 1)
 
 
-def test_a_gradient_clip_holds_a_run_that_would_diverge():
+def test_a_gradient_clip_prevents_divergence():
     options = plain.model_options(
         hidden=[8], batch_size=20, learning_rate=1, optimizer={"name": "sgd", "momentum": 0.9}, gradient_clip=1e-3
     )

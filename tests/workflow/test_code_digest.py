@@ -74,7 +74,7 @@ def digests(scripts: Path) -> Callable[[], dict[str, str]]:
 def reached() -> dict[str, set[str]]:
     """Return the definitions that each rule's script can reach."""
     code = Code(SCRIPTS)
-    return {rule: set(code.reach(f"{rule}.py").definitions) for rule in RULES}
+    return {rule: set(code.find_dependencies(f"{rule}.py").definitions) for rule in RULES}
 
 
 @functools.cache

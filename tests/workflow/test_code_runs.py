@@ -85,10 +85,10 @@ def ran(traces: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize("script", NAMES)
 def test_every_function_that_ran_is_reached(script, traces):
     own = OWN.get(script, f"{script}:{script.removesuffix('.py')}")
-    assert {own, "mnist_numpy/harness.py:job", "mnist_numpy/harness.py:reporting"} <= ran(traces)[script], (
+    assert {own, "mnist_numpy/harness.py:job", "mnist_numpy/harness.py:report_errors"} <= ran(traces)[script], (
         "it was not traced"
     )
-    not_reached = ran(traces)[script] - Code(SCRIPTS).reach(script).definitions.keys()
+    not_reached = ran(traces)[script] - Code(SCRIPTS).find_dependencies(script).definitions.keys()
     # these decide whether a job runs, never what it makes
     assert {name for name in not_reached if not name.startswith("mnist_numpy/planning/")} == set()
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from mnist_numpy.planning import view
 from mnist_numpy.planning.config import member_options, read_settings
-from mnist_numpy.planning.graph import to_make
+from mnist_numpy.planning.graph import find_jobs_to_run
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.plan import load_plan
 from mnist_numpy.planning.software import Software
@@ -86,7 +86,7 @@ def planned_here() -> set[str]:
     plan = load_plan()
     plan.software = software()
     results = plan.results()
-    jobs = to_make(view.final(results).values(), results.makers, plan.exists)
+    jobs = find_jobs_to_run(view.final_results(results).values(), results.makers, plan.exists)
     return {" ".join([job.rule, *(f"{v:04d}" if n == "epoch" else str(v) for n, v in job.wildcards.items())])
             for job in jobs}  # fmt: skip
 

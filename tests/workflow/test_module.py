@@ -95,7 +95,7 @@ def test_a_bigger_workflow_uses_the_rules_under_other_names_and_paths(bigger):
     assert "Nothing to be done" in plan(bigger, '"epochs": 1', '"epochs": 1, "checkpoint_every": 3')
     # a table that is not there is refused, though what was made of another stands
     gone = plan(bigger, "tables/train*.csv", "tables/nothere.csv", check=False)
-    assert re.search(r"data\.train: there is no file /\S+/tables/nothere\.csv; mend the path .*above `use rule`", gone)
+    assert re.search(r"data\.train: there is no file /\S+/tables/nothere\.csv; fix the path .*above `use rule`", gone)
     # one under the prefix that no rule makes is known by its content, as in the plain workflow
     table = bigger.path / "digits" / "tables" / "test.csv"
     written = table.stat()

@@ -36,28 +36,28 @@ def test_make_why_says_in_words_what_would_run_and_why(finished):
         edit("workflow/scripts/samples.py", "replace=False", "replace=True"),
     )(finished)
     lines = make_why(finished).stdout.splitlines()
-    sgd = "model.dropout was 0.1, is 0.05; model.hidden was [8], is [24]"
-    page = "config.models.adam.epochs was 4, is 6; config.models.sgd.dropout was 0.1, is 0.05; "
+    sgd = "model.dropout changed from 0.1 to 0.05; model.hidden changed from [8] to [24]"
+    page = "config.models.adam.epochs changed from 4 to 6; config.models.sgd.dropout changed from 0.1 to 0.05; "
     assert set(lines) == {
-        "normalize split=test, shard=test-2: changed: data/test-2.csv",
-        "quality: follows normalize",
+        "normalize split=test, shard=test-2: data/test-2.csv has changed",
+        "quality: depends on normalize",
         "samples: samples.py: `samples` has changed",
-        "train model=adam, fold=0, epoch=0006 and 1 more: not made yet; continues from epoch 4",
+        "train model=adam, fold=0, epoch=0006 and 1 more: no result yet; training continues from epoch 4",
         f"train model=sgd, fold=0, epoch=0002 and 1 more: {sgd}",
-        "export model=adam, fold=0 and 1 more: model.epochs was 4, is 6; follows train",
-        f"export model=sgd, fold=0 and 1 more: {sgd}; follows train",
-        "evaluate model=adam and 1 more: follows export",
-        "predict model=adam, shard=test-1 and 1 more: follows export",
-        "predict model=adam, shard=test-2 and 1 more: follows export, normalize",
-        "predict model=norm_rms, shard=test-2: follows normalize",
-        "score model=adam and 1 more: follows evaluate, normalize, predict",
-        "score model=norm_rms: follows normalize, predict",
-        "compare: follows evaluate, export",
-        "figures: follows compare, evaluate, export, train",
-        "submission: follows compare, predict",
-        f"report: {page}config.models.sgd.hidden was [8], is [24]; follows compare, evaluate, export, figures, "
-        "normalize, predict, quality, samples, score, submission, train",
-        "publish: follows compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
+        "export model=adam, fold=0 and 1 more: model.epochs changed from 4 to 6; depends on train",
+        f"export model=sgd, fold=0 and 1 more: {sgd}; depends on train",
+        "evaluate model=adam and 1 more: depends on export",
+        "predict model=adam, shard=test-1 and 1 more: depends on export",
+        "predict model=adam, shard=test-2 and 1 more: depends on export, normalize",
+        "predict model=norm_rms, shard=test-2: depends on normalize",
+        "score model=adam and 1 more: depends on evaluate, normalize, predict",
+        "score model=norm_rms: depends on normalize, predict",
+        "compare: depends on evaluate, export",
+        "figures: depends on compare, evaluate, export, train",
+        "submission: depends on compare, predict",
+        f"report: {page}config.models.sgd.hidden changed from [8] to [24]; depends on compare, evaluate, export, "
+        "figures, normalize, predict, quality, samples, score, submission, train",
+        "publish: depends on compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
         "submission, train",
     }
     # they are the jobs that Snakemake would run
@@ -75,23 +75,23 @@ def test_make_why_names_a_package_and_a_failed_run(finished):
     [line] = [line for line in make_why(finished).stdout.splitlines() if line.startswith("normalize")]
     assert line.startswith("normalize split=test, shard=test-2: failed in the last run: ")
     assert "'x' is not an integer" in line
-    assert line.endswith("changed: data/test-2.csv")
+    assert line.endswith("data/test-2.csv has changed")
     # as if jinja2 had been upgraded since: the record of the page says what it was made with
     [record] = (finished.path / "results/store/report").glob("*/report.made.json")
     content = json.loads(record.read_text())
     content["packages"]["jinja2"] = "3.0.0"
     record.write_text(json.dumps(content))
     told = make_why(finished).stdout
-    assert f"report: jinja2 was 3.0.0, is {importlib.metadata.version('jinja2')}; follows " in told
+    assert f"report: jinja2 changed from 3.0.0 to {importlib.metadata.version('jinja2')}; depends on " in told
 
 
 def test_make_why_says_so_where_nothing_would_run(finished):
-    assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
+    assert make_why(finished).stdout == "Nothing would run: all results are up to date.\n"
 
 
 def test_make_prune_finds_nothing_to_delete_after_a_run_and_make_verify_no_damage(finished):
-    assert make_why(finished, "prune").stdout == "0 files, 0.0 MB, are not needed by config/config.yaml\n"
-    assert "each as it was made" in make_why(finished, "verify").stdout
+    assert make_why(finished, "prune").stdout == "0 files (0.0 MB) are not needed by config/config.yaml.\n"
+    assert "all match their checksums" in make_why(finished, "verify").stdout
 
 
 def test_make_prune_counts_the_results_of_another_config(finished):
@@ -125,7 +125,7 @@ def test_make_verify_finds_what_is_out_of_place(finished):
 def test_make_why_says_nothing_of_results_that_are_gone_and_not_needed(finished):
     shutil.rmtree(finished.path / "results" / "store" / "compare")
     assert planned_jobs(finished.plan().stdout) == NOTHING
-    assert make_why(finished).stdout == "nothing would run: all results are up to date\n"
+    assert make_why(finished).stdout == "Nothing would run: all results are up to date.\n"
     (finished.path / "results" / "comparison.csv").unlink()
     assert "failed" not in make_why(finished).stdout
 
@@ -140,10 +140,10 @@ def test_make_why_reads_any_file_name(make_workspace):
     workspace.snakemake("results/models/mlp/metrics.json")
     workspace.configure({"data": tables | {"pixel_max": 254}, "models": {"mlp": network}})
     told = make_why(workspace).stdout.splitlines()
-    assert "normalize split=test, shard=test and 1 more: pixel_max was auto, is 254.0" in told
-    assert "folds: follows normalize" in told
+    assert "normalize split=test, shard=test and 1 more: pixel_max changed from auto to 254.0" in told
+    assert "folds: depends on normalize" in told
     assert any(
-        line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: follows folds, normalize") for line in told
+        line.startswith("train model=mlp, fold=0, epoch=0001 and 3 more: depends on folds, normalize") for line in told
     )
 
 

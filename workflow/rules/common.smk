@@ -1,4 +1,4 @@
-# Built once, for all rules: the checked config, the plan that follows from it, and what the rules ask of both.
+# Shared by all rules: the validated config, the plan of its jobs, and the functions that the rules use.
 
 import sys
 import time
@@ -11,23 +11,23 @@ from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.jobs import IDENTITY, Jobs
 from mnist_numpy.planning.keys import FIGURES
-from mnist_numpy.planning.messages import closing_words, failure_summary, warn_low_memory
-from mnist_numpy.planning.plan import plan_under
+from mnist_numpy.planning.messages import failure_summary, success_summary, warn_low_memory
+from mnist_numpy.planning.plan import plan_for_host
 from mnist_numpy.planning.publication import Publication
 from mnist_numpy.planning.resources import Estimates
-from mnist_numpy.planning.snakemake_api import Host, end_on_request, hold_or_refuse, on_submit_error
+from mnist_numpy.planning.snakemake_api import Host, collect_submit_errors, handle_sigterm_in_thread, hold_or_refuse
 
 STARTED = time.time()
-SUBMIT_ERRORS = []  # what the executor says of jobs that it cannot run
+SUBMIT_ERRORS = []  # the executor's messages about jobs that it cannot run
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 HOST = Host(workflow, checkpoints)
-PLAN = plan_under(HOST, SETTINGS)
+PLAN = plan_for_host(HOST, SETTINGS)
 JOBS = Jobs(PLAN, HOST)
 RESOURCES = Estimates(SETTINGS, PLAN.tables, HOST.place)
 PUBLICATION = Publication(JOBS)
 
-# for each rule: its input function, the param that says what its result depends on, and its resources
-inputs_of, made_of, needs = JOBS.inputs_of, JOBS.made_of, RESOURCES.of
+# for each rule: the input function, the param with everything that the result depends on, and the resources
+inputs_of, made_of, needs = JOBS.inputs_of, JOBS.made_of, RESOURCES.resources
 
 
 wildcard_constraints:

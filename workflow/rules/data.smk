@@ -1,4 +1,4 @@
-# The tables: checked and normalized to Parquet, described, sampled, and assigned to folds.
+# The tables: check them, normalize them to Parquet, describe them, draw samples, and assign the rows to folds.
 
 
 rule normalize:
@@ -75,7 +75,7 @@ rule folds:
 
 
 rule prepare:
-    """Straighten the images of a train shard, and lay them out for training."""
+    """Decode and straighten the images of a train shard."""
     input:
         unpack(inputs_of("prepare")),
     output:
@@ -92,11 +92,11 @@ rule prepare:
         "../scripts/prepare.py"
 
 
-# a table that a rule of a bigger workflow makes is known when it is there
-if PLAN.made:
+# If a rule of a bigger workflow makes a table, the keys of the results are not known before the table exists.
+if PLAN.generated:
 
     checkpoint identify:
-        """Note the checksum of a table that a rule of a bigger workflow makes."""
+        """Write the checksum of a table that a rule of a bigger workflow makes."""
         input:
             table=lambda wildcards: PLAN.tables[wildcards.split][wildcards.shard],
         output:

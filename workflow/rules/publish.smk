@@ -1,8 +1,8 @@
-# The names that people know: copies of the results in the store, or links to them.
+# The published names: copies of the results in the store, or links to them.
 
 
 rule publish:
-    """Copy results from the store to the names that people know."""
+    """Publish results of the store under their fixed names."""
     input:
         unpack(PUBLICATION.inputs),
     output:

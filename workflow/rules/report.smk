@@ -1,8 +1,8 @@
-# What people look at: the figures, and one page with everything.
+# The figures and the HTML report.
 
 
 rule figures:
-    """Draw the figures of training and of errors."""
+    """Draw the figures of training, of errors and of the comparison."""
     input:
         unpack(inputs_of("figures")),
     output:
@@ -19,7 +19,7 @@ rule figures:
 
 
 rule report:
-    """Make the HTML page."""
+    """Write the HTML report."""
     input:
         unpack(inputs_of("report")),
     output:

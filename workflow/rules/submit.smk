@@ -1,4 +1,4 @@
-# The test set: predicted shard by shard, and put together as a submission.
+# The test set: predict each shard, and write the submission.
 
 
 rule predict:
@@ -21,7 +21,7 @@ rule predict:
 
 
 rule score:
-    """Add the accuracy on a labelled test set to a model's scores."""
+    """Add the accuracy on a labelled test set to the metrics of a model."""
     input:
         unpack(inputs_of("score")),
     output:

@@ -1,8 +1,8 @@
-# The networks: trained from checkpoint to checkpoint, exported, evaluated out of fold, compared.
+# The networks: train them from checkpoint to checkpoint, export their weights, evaluate them, and compare the models.
 
 
 rule train:
-    """Train one member from a checkpoint to the next."""
+    """Train one member from one checkpoint to the next."""
     input:
         unpack(inputs_of("train")),
     output:
@@ -42,7 +42,7 @@ rule export:
 
 
 rule evaluate:
-    """Predict the training rows out of fold, and score a model."""
+    """Evaluate a model: predict each training row with the member that was trained without its fold."""
     input:
         unpack(inputs_of("evaluate")),
     output:

@@ -1,4 +1,4 @@
-"""Out-of-fold predictions of all models -> comparison.csv, best first."""
+"""Rank the models by their out-of-fold accuracy in comparison.csv."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,18 +17,23 @@ from mnist_numpy.harness import job
 def compare(
     validations: Mapping[str, Path], weights: Mapping[str, Path], mean_of: Sequence[str], comparison: Path
 ) -> None:
-    """Rank the models, and the mean of several where the submission asks for one.
+    """Rank the models, and the mean of several if the submission is such a mean.
 
     Parameters
     ----------
     validations
-        By model, its out-of-fold predictions.
+        The out-of-fold predictions of each model.
     weights
-        By model, the weights of one member, to count parameters.
+        The weights of one member of each model, to count its parameters.
     mean_of
-        Models whose mean is scored too; none or at least two.
+        The models whose mean is also scored: none, or at least two.
     comparison
         The CSV file to write.
+
+    Raises
+    ------
+    InputError
+        If the predictions are of different rows.
     """
     scores = {model: read_validation(path) for model, path in validations.items()}
     parameters = {
@@ -36,7 +41,7 @@ def compare(
     }
     first = next(iter(scores.values()))
     if any(not np.array_equal(score.label, first.label) for score in scores.values()):
-        raise InputError("the models' validation.parquet are not of the same rows; delete them and run again")
+        raise InputError("the validation.parquet files of the models have different rows; delete them and run again")
     if mean_of:
         name = " + ".join(mean_of)
         mean = np.mean([scores[model].probabilities for model in mean_of], axis=0)
@@ -46,7 +51,7 @@ def compare(
 
 
 def rank(scores: Mapping[str, Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
-    """Return one row a model, best first; figures are empty where nothing was held out."""
+    """Return one row per model, the best first; metrics are empty if there are no folds."""
     correct = {model: score.predicted == score.label for model, score in scores.items()}
     rows = []
     for model, hits in correct.items():
@@ -58,7 +63,7 @@ def rank(scores: Mapping[str, Validation], parameters: Mapping[str, int]) -> pd.
         rows.append(row)
     columns = ["model", "parameters", "accuracy", "low", "high", "log_loss"]
     table = pd.DataFrame(rows, columns=columns)
-    # names decide between equals, so that the order of the models in the config does not matter
+    # models with equal metrics are sorted by name, so that their order in the config does not matter
     table = table.sort_values(["accuracy", "log_loss", "model"], ascending=[False, True, True], ignore_index=True)
     best = correct[table.model[0]]
     differences = [metrics.paired_difference(correct[m], best) if len(best) else (np.nan,) * 3 for m in table.model]

@@ -1,4 +1,4 @@
-"""Weights of all members, train shards and folds -> out-of-fold predictions and metrics."""
+"""Predict the training rows out of fold with the members of a model, and compute metrics."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,12 +27,12 @@ def evaluate(
     threads: int = 1,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Predict every row with the member that was not trained on it, and count.
+    """Predict every row with the member that was not trained on it, and compute metrics.
 
     Parameters
     ----------
     weights
-        One file a fold, in order.
+        One file per fold, in order.
     shards, folds
         The training rows and their folds.
     images
@@ -42,9 +42,9 @@ def evaluate(
     options
         `predict` of the model, and `labels`.
     threads
-        How many predict.
+        Number of threads.
     say
-        Told where the network learned nothing.
+        Prints a line, if the network learned nothing.
     """
     data = dataset.read_keys(shards, options["labels"])
     assert data.label is not None
@@ -73,8 +73,8 @@ def evaluate(
         "train": metrics.summary(probabilities, labels, data.labels, distinct_rows=len(fold)),
         "validation": metrics.summary(out_of_fold, data.label, data.labels) if len(rows) else None,
     }
-    judged = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
-    if nothing := metrics.lesson(judged[0].argmax(axis=1), judged[1], data.labels):
+    evaluated = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
+    if nothing := metrics.describe_failure(evaluated[0].argmax(axis=1), evaluated[1], data.labels):
         say(f"{nothing}; lower learning_rate, or weight_decay and dropout, or train for more epochs")
     write_validation(validation, data, fold, rows, out_of_fold[rows])
     write_json(report, content)

@@ -1,4 +1,4 @@
-"""The last training state -> weights.npz."""
+"""Write weights.npz from the last training state."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +10,18 @@ from mnist_numpy.harness import job
 
 
 def export(last_state: Path, shards: Sequence[Path], weights: Path, options: dict[str, Any]) -> None:
-    """Write the finished network, averaged weights where there are any.
+    """Write the trained network, with averaged weights if there are any (`ema_decay`).
 
     Parameters
     ----------
     last_state
         The training state after the last epoch.
     shards
-        The training rows, of which labels, shape and `pixel_max` are taken.
+        The training shards, which give labels, shape and `pixel_max`.
     weights
         The file to write.
     options
-        `model` (its section of the config) and `labels`.
+        `model`, which is its section of the config, and `labels`.
     """
     trained = checkpoints.read_state(last_state)
     vector = trained.vectors.get("ema", trained.vectors["parameters"])

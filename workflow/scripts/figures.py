@@ -128,7 +128,7 @@ def draw_errors(data: dataset.Dataset, shards: Sequence[Path], validation: Valid
     """Draw the out-of-fold errors with the highest confidence."""
     rows = len(validation.label)
     title = f"Errors with the highest confidence\n{model}, out of fold, {rows:,} rows"
-    worst = metrics.surest_mistakes(validation.probabilities, validation.label)[:MOST_ERRORS]
+    worst = metrics.rank_errors(validation.probabilities, validation.label)[:MOST_ERRORS]
     if not len(worst):
         reason = "The model made no errors." if rows else "No rows were held out (folds.count is 1)."
         return plots.draw_text(reason, title)

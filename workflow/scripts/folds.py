@@ -1,4 +1,4 @@
-"""Train shards -> the fold of every row."""
+"""Assign every training row to a fold."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,16 +21,16 @@ def assign_folds(shards: Sequence[Path], folds: Path, count: int, seed: int, lab
     folds
         The Parquet file to write.
     count
-        Number of folds; 1 means none, every row then has fold -1.
+        Number of folds; 1 means no folds, and every row has fold -1.
     seed
         Seed of the shuffle.
     labels
-        All labels, or `auto` for those found.
+        All labels, or `auto` for the labels of the shards.
 
     Raises
     ------
     InputError
-        Where the tables have a single label, or were read in several ways.
+        If the tables have a single label, different layouts, or too few rows of a class.
     """
     rows = dataset.read_keys(shards, labels)
     assert rows.label is not None
@@ -40,15 +40,16 @@ def assign_folds(shards: Sequence[Path], folds: Path, count: int, seed: int, lab
 
 
 def stratify(labels: np.ndarray, count: int, seed: int, names: Sequence[Any] | None = None) -> np.ndarray:
-    """Return the fold of every row, int16, given its class number; `names` are the classes' labels.
+    """Return the fold of every row, int16, given its class number; `names` are the labels of the classes.
 
-    The rows of each class are shuffled and assigned in turn; each class continues where the one
-    before it stopped, so that folds differ by at most one row in all and in every class.
+    The rows of each class are shuffled and assigned to the folds in turn. Each class begins with the fold
+    after the last one of the class before it. So the numbers of rows of two folds differ by at most one,
+    in all and in each class.
 
     Raises
     ------
     InputError
-        Where a class that occurs has fewer rows than there are folds.
+        If a class has rows, but fewer than there are folds.
     """
     fold = np.full(len(labels), -1, np.int16)
     if count == 1:

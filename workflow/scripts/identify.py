@@ -1,4 +1,4 @@
-"""A table that a rule of a bigger workflow made -> its checksum."""
+"""Write the checksum of a table that a rule of another workflow makes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""One table -> one validated Parquet shard."""
+"""Convert one table to a validated Parquet shard."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from mnist_numpy.files import dataset, ingest
 from mnist_numpy.files.checksum import checksum
-from mnist_numpy.files.errors import InputError, format_names
-from mnist_numpy.files.layout import Layout, look
+from mnist_numpy.files.errors import InputError, format_column, format_names
+from mnist_numpy.files.layout import Layout, detect_layout
 from mnist_numpy.harness import job
 
-SHA256 = re.compile("[0-9a-f]{64}")  # in a bucket it is the bucket's own checksum
+SHA256 = re.compile("[0-9a-f]{64}")  # else the checksum is the one that a bucket has of its file
 
 
 def normalize(
@@ -34,42 +34,45 @@ def normalize(
     shard
         The Parquet file to write.
     options
-        The config's `data` section, as far as it concerns this file; what is `auto` is found.
+        The keys of the config's `data` section that concern this file; `auto` is detected.
     labelled
-        Whether there must be labels (train); else there may be some.
+        Whether the table must have labels (train); else it may have them.
     say
-        Told what was found, and what a person should know of it.
+        Prints a line: the layout that was detected, and warnings.
     label_file
-        The file that the labels are in, if they are in one of their own.
+        The file of the labels, if they are not in the table.
     planned
         The checksums that the files had when the run was planned.
 
     Raises
     ------
     InputError
-        Where the table is not as it must be, or has changed since the run was planned.
+        If the table is not valid, or has changed since the run was planned.
     """
     planned = planned or {}
-    before = {path: stat_of(path) for path in planned}
+    before = {path: read_stat(path) for path in planned}
     for path, value in planned.items():
         if SHA256.fullmatch(value) and path.is_file() and checksum(path) != value:
-            raise changed_table(path)
+            raise changed_table_error(path)
     keys = options if label_file is None else {**options, "label": None}
-    layout, _ = look(table, keys, True if labelled and label_file is None else None)
+    layout, _ = detect_layout(table, keys, True if labelled and label_file is None else None)
     for note in layout.notes:
         say(f"{table}: {note}")
     batches = ingest.read_batches(table, layout)
     if label_file is not None:
-        batches = with_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
-    grouped = unchanged(ingest.grouped(batches, len(layout.pixels)), before)
-    rows, labels = dataset.write_shard(shard, grouped, layout.shape, layout.pixel_max, layout.found)
-    say(f"{table}: {sentence(rows, layout, labels, label_file)}")
+        batches = add_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
+    batches = refuse_changes(ingest.regroup(batches, len(layout.pixels)), before)
+    source = str(label_file)
+    if label_file is None and layout.label:
+        source = f"{table}: {format_column(layout.names, layout.label[0], layout.skip > 0)}"
+    rows, labels = dataset.write_shard(shard, batches, layout.shape, layout.pixel_max, layout.found, source)
+    say(f"{table}: {summarize(rows, layout, labels, label_file)}")
 
 
-def with_labels(
+def add_labels(
     batches: Iterator[ingest.Batch], labels: np.ndarray, table: Path, label_file: Path
 ) -> Iterator[ingest.Batch]:
-    """Yield batches with the labels of a second file, row by row."""
+    """Yield batches with the labels of a second file; raises InputError if the numbers of rows differ."""
     rows = 0
     for batch in batches:
         first, rows = rows, rows + len(batch.images)
@@ -78,19 +81,24 @@ def with_labels(
         yield batch._replace(labels=labels[first:rows])
     if rows != len(labels):
         least = "at least " * (rows > len(labels))
-        raise InputError(f"{label_file}: {len(labels):,} labels for {least}{rows:,} images of {table}; pair the files")
+        raise InputError(
+            f"{label_file}: {len(labels):,} labels for {least}{rows:,} images of {table}; "
+            "name the file that has the labels of this table"
+        )
 
 
-def unchanged(batches: Iterator[ingest.Batch], before: Mapping[Path, tuple[int, ...] | None]) -> Iterator[ingest.Batch]:
-    """Yield batches; after the last one, refuse files whose stat is not what it was before the first."""
+def refuse_changes(
+    batches: Iterator[ingest.Batch], before: Mapping[Path, tuple[int, ...] | None]
+) -> Iterator[ingest.Batch]:
+    """Yield batches; after the last one, refuse files whose stat has changed since `before`."""
     yield from batches
     for path, stat in before.items():
-        if stat_of(path) != stat:
-            raise changed_table(path)
+        if read_stat(path) != stat:
+            raise changed_table_error(path)
 
 
-def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | None = None) -> str:
-    """Say in one line what a table was found to be."""
+def summarize(rows: int, layout: Layout, labels: list[Any], label_file: Path | None = None) -> str:
+    """Return the line that describes a table."""
     height, width = layout.shape
     found = layout.found if label_file is None else layout.found.replace("no label", f"labels in {label_file}")
     first, last = (format_names([str(label)]) for label in (labels[0], labels[-1])) if labels else ("", "")
@@ -98,17 +106,17 @@ def sentence(rows: int, layout: Layout, labels: list[Any], label_file: Path | No
     return f"{rows:,} rows of {height} x {width} pixels; {found}{ends}"
 
 
-def stat_of(table: Path) -> tuple[int, ...] | None:
-    """Return what changes when a file does; None where there is no file to read."""
+def read_stat(table: Path) -> tuple[int, ...] | None:
+    """Return the parts of a file's stat that change with the file; None if there is no file."""
     try:
         stat = table.stat()
     except OSError:
-        return None  # opening it says so
+        return None  # opening the file raises the error
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def changed_table(table: Path) -> InputError:
-    """Return the error for a table that is not the one that the shard's name stands for."""
+def changed_table_error(table: Path) -> InputError:
+    """Return the error for a table that has changed since its checksum became part of the shard's path."""
     return InputError(f"{table}: the table has changed since the run was planned; run the same command again")
 
 

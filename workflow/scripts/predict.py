@@ -1,4 +1,4 @@
-"""Weights of all members and one test shard -> its predictions."""
+"""Predict one test shard with the members of a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +15,12 @@ from threadpoolctl import threadpool_limits
 
 
 def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: dict[str, Any], threads: int = 1) -> None:
-    """Predict a test shard with the mean over the members, one row group at a time.
+    """Predict a test shard with the mean of the members, one row group at a time.
 
     Parameters
     ----------
     weights
-        The members.
+        The weights of the members.
     shard
         The Parquet shard.
     predictions
@@ -28,7 +28,12 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     options
         `predict` of the model.
     threads
-        How many predict.
+        Number of threads.
+
+    Raises
+    ------
+    InputError
+        If the test images have another shape than the training images.
     """
     opened = dataset.open_shard(shard)
     shape, pixel_max = dataset.image_form(opened)
@@ -40,7 +45,8 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     if list(shape) != about["shape"]:
         trained, given = (" x ".join(map(str, sides)) for sides in (about["shape"], shape))
         raise InputError(
-            f"{shard}: images of {given} pixels, and the network knows those of {trained}; name tables of one kind"
+            f"{shard}: the images have {given} pixels, but the network was trained on {trained}; "
+            "name tables with images of the same size"
         )
     with prediction_writer(predictions, about["labels"], opened.schema_arrow.field("id").type) as writer:
         for ids, images, _ in dataset.iterate_images(shard):

@@ -1,4 +1,4 @@
-"""Results in the store -> the names that people know."""
+"""Publish results of the store under their fixed names."""
 
 import shutil
 from pathlib import Path
@@ -14,6 +14,6 @@ if __name__ == "__main__":
         params = snakemake.params
         if params.names:
             view.publish(params.names, params.stale, lambda name: Path(params.prefix + name))
-        else:  # files of a bucket: Snakemake has fetched them, and stores the copies
+        else:  # results in a bucket: Snakemake has downloaded them, and uploads the copies
             for source, target in zip(snakemake.input.results, snakemake.output, strict=True):
                 shutil.copyfile(source, target)

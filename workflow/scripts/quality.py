@@ -1,4 +1,4 @@
-"""All shards -> quality.json: what the data are like."""
+"""Describe the data of all shards in quality.json."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,39 +13,40 @@ from mnist_numpy.harness import job
 
 
 def quality(train: Sequence[Path], test: Sequence[Path], report: Path, labels: Any = "auto") -> None:
-    """Describe both splits, and count the images they share.
+    """Describe both splits, and count the images that are in both.
 
     Parameters
     ----------
     train, test
-        Parquet shards, read one row group at a time; there may be none to test.
+        Parquet shards, read one row group at a time; `test` may be empty.
     report
         The JSON file to write.
     labels
-        All labels, or `auto` for those found in the training rows.
+        All labels, or `auto` for the labels of the training rows.
 
     Raises
     ------
     InputError
-        Where tables of one split were read in several ways, or the images of both differ in shape.
+        If the tables of a split have different layouts, or the images of the splits have different shapes.
     """
     labels = dataset.find_labels(train, labels)
-    train_content, train_hashes = describe(train, labels)
+    train_content, train_hashes = describe_split(train, labels)
     test_content, test_hashes, shared = None, None, None
     if test:
         dataset.find_labels(test)
         shapes = [" x ".join(map(str, dataset.image_form(dataset.open_shard(split[0]))[0])) for split in (train, test)]
         if shapes[0] != shapes[1]:
             raise InputError(
-                f"the training images are {shapes[0]} pixels, the test images {shapes[1]}; name tables of one kind"
+                f"the training images have {shapes[0]} pixels, the test images {shapes[1]}; "
+                "name tables with images of the same size"
             )
-        test_content, test_hashes = describe(test, labels)
+        test_content, test_hashes = describe_split(test, labels)
         shared = np.intersect1d(train_hashes, test_hashes).size
     write_json(report, {"train": train_content, "test": test_content, "identical_in_train_and_test": shared})
 
 
-def describe(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the figures of one split, and a 64-bit hash (BLAKE2b) of each of its images."""
+def describe_split(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the statistics of one split, and a 64-bit hash (BLAKE2b) of each image, uint64, shape (rows,)."""
     rows = blank = total = squares = 0
     counts: np.ndarray | None = None
     low = high = None

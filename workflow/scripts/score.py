@@ -1,4 +1,4 @@
-"""Out-of-fold figures, and predictions of labelled test shards -> metrics.json."""
+"""Write metrics.json: out-of-fold metrics, and the metrics of a labelled test set."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,30 +15,30 @@ from mnist_numpy.harness import job
 def score(
     evaluation: Path, shards: Sequence[Path], predictions: Sequence[Path], report: Path, say: Callable[[str], None]
 ) -> None:
-    """Add the figures of the test set to those out of fold, where it has labels and was predicted.
+    """Add the metrics of the test set, if it has labels, to the out-of-fold metrics.
 
     Parameters
     ----------
     evaluation
-        The figures that `evaluate` wrote.
+        The metrics that `evaluate` wrote.
     shards, predictions
-        The test shards and the model's predictions of each; none where there is no test set.
+        The test shards and the model's predictions of each; empty without a test set.
     report
         The JSON file to write.
     say
-        Told how the two figures agree, or why there is none of the test set.
+        Prints a line: whether the two accuracies agree, or why the test set is not scored.
     """
     content = read_json(evaluation, ["labels", "train", "validation"])
-    content["test"] = test_score(shards, predictions, content["labels"], say) if predictions else None
+    content["test"] = score_test_set(shards, predictions, content["labels"], say) if predictions else None
     if content["test"]:
-        content["test"]["agrees"] = agree(content["test"], content["validation"], say)
+        content["test"]["agrees"] = compare_accuracies(content["test"], content["validation"], say)
     write_json(report, content)
 
 
-def test_score(
+def score_test_set(
     shards: Sequence[Path], predictions: Sequence[Path], labels: Sequence[Any], say: Callable[[str], None]
 ) -> dict[str, Any] | None:
-    """Return the figures of labelled test shards; None where they have no labels, or others than the training rows."""
+    """Return the metrics of test shards; None if they have no labels, or a label that no training row has."""
     rows = dataset.read_keys(shards, labels)
     if rows.label is None:
         return None
@@ -46,15 +46,16 @@ def test_score(
         row = int(np.argmax(rows.label < 0))
         where = f"row {row + 1 - int(np.argmax(rows.shard == rows.shard[row]))} of {rows.shards[rows.shard[row]]}"
         say(
-            f"the test set is not scored: the label of {where} is of no training row; mend it or name it in data.labels"
+            f"the test set is not scored: no training row has the label of {where}; "
+            "fix the label or list it in data.labels"
         )
         return None
     return metrics.summary(np.concatenate([read_predictions(path)[1] for path in predictions]), rows.label, labels)
 
 
-def agree(test: dict[str, Any], validation: dict[str, Any] | None, say: Callable[[str], None]) -> bool:
-    """Tell whether the intervals of the accuracies on the test set and out of fold meet; say both."""
-    ends = [
+def compare_accuracies(test: dict[str, Any], validation: dict[str, Any] | None, say: Callable[[str], None]) -> bool:
+    """Return whether the intervals of the test accuracy and the out-of-fold accuracy overlap, and print both."""
+    accuracies = [
         "{:.2f} % ({:.2f} to {:.2f} %)".format(
             *(100 * share for share in (part["accuracy"], *part["accuracy_interval"]))
         )
@@ -62,13 +63,13 @@ def agree(test: dict[str, Any], validation: dict[str, Any] | None, say: Callable
         if part
     ]
     if validation is None:
-        say(f"right on the labelled test set: {ends[0]}")
+        say(f"accuracy on the labelled test set: {accuracies[0]}")
         return True
     (low, high), (least, most) = test["accuracy_interval"], validation["accuracy_interval"]
-    meets = bool(low <= most and least <= high)
-    beyond = "" if meets else ": more apart than chance explains; the test images are of another kind, or in both sets"
-    say(f"right on the labelled test set: {ends[0]}, out of fold {ends[1]}{beyond}")
-    return meets
+    overlap = bool(low <= most and least <= high)
+    warning = "; they differ by more than chance explains: test images may be of another kind, or in both sets"
+    say(f"accuracy on the labelled test set: {accuracies[0]}, out of fold: {accuracies[1]}{'' if overlap else warning}")
+    return overlap
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predictions of the chosen models -> submission.csv."""
+"""Write submission.csv from the predictions of the chosen models."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,25 +21,25 @@ def submission(
     output: Path,
     options: dict[str, Any],
 ) -> None:
-    """Write one row a test image, shards in order.
+    """Write one row per test image, in the order of the shards.
 
     Parameters
     ----------
     predictions
-        By model, the predictions of each test shard.
+        The predictions of each test shard, by model.
     comparison
-        The ranking that `from: best` picks from; None where models are named.
+        The ranking from which `from: best` takes the first model; None if the config names models.
     sample
-        Kaggle's sample_submission.csv, which header, ids and rows are checked against.
+        Kaggle's sample_submission.csv, with which header, ids and number of rows are compared.
     output
         The CSV file to write.
     options
-        `from` and `columns` of the config's `submission` section, `id` of `data`.
+        `from` and `columns` of the config's `submission` section, and `id` of its `data` section.
 
     Raises
     ------
     InputError
-        Where ids repeat, or differ from the sample's.
+        If an id repeats, or the submission does not match the sample.
     """
     chosen = options["from"]
     if chosen == "best":
@@ -47,7 +47,7 @@ def submission(
         chosen = [best_model(read_comparison(comparison), predictions)]
     checked: list[pd.DataFrame] = []
     with replacing(output) as part, open(part, "w", encoding="utf-8", newline="") as file:
-        for number, piece in enumerate(answers([predictions[model] for model in chosen], options)):
+        for number, piece in enumerate(iterate_answers([predictions[model] for model in chosen], options)):
             piece.to_csv(file, header=number == 0, index=False)
             if options["id"] or sample is not None:
                 checked.append(piece)
@@ -57,8 +57,8 @@ def submission(
             check_against(pd.concat(checked), sample)
 
 
-def answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> Iterator[pd.DataFrame]:
-    """Yield ids and likeliest labels by the mean of the models, a row group at a time."""
+def iterate_answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> Iterator[pd.DataFrame]:
+    """Yield ids and the most probable labels by the mean of the models, one row group at a time."""
     rows = 0
     for shard in zip(*predictions, strict=True):
         labels = predicted_labels(shard[0])
@@ -71,30 +71,35 @@ def answers(predictions: Sequence[Sequence[Path]], options: dict[str, Any]) -> I
 
 
 def check_unique(ids: pd.Series, column: str) -> None:
-    """Refuse ids that repeat."""
+    """Raise InputError if an id repeats."""
     repeated = ids[ids.duplicated()]
     if len(repeated):
-        raise InputError(f"id {repeated.iloc[0]} (data.id: {column}) stands more than once in the test files")
+        raise InputError(
+            f"the id {repeated.iloc[0]} (data.id: {column}) is in the test files more than once; "
+            "fix the ids, or set data.id to another column or null"
+        )
 
 
 def check_against(table: pd.DataFrame, sample: Path) -> None:
-    """Compare header, number of rows and ids with a sample submission."""
+    """Raise InputError if header, number of rows or ids differ from those of a sample submission."""
     try:
         with open_table(sample) as plain:
             wanted = pd.read_csv(plain, dtype=str, keep_default_na=False)
     except ValueError as error:
-        raise InputError(f"{sample}: cannot be read as CSV ({error})") from error
+        raise InputError(f"{sample}: not a valid CSV file ({error}); download the file again") from error
     if list(wanted.columns) != list(table.columns):
         raise InputError(
-            f"{sample}: its columns are {','.join(wanted.columns)}, submission.columns says {','.join(table.columns)}"
+            f"{sample}: its columns are {','.join(wanted.columns)}, but submission.columns is "
+            f"{','.join(table.columns)}; set submission.columns to its columns"
         )
     if len(wanted) != len(table):
-        raise InputError(f"{sample}: {len(wanted)} rows, but there are {len(table)} test images")
+        raise InputError(f"{sample}: {len(wanted)} rows, but there are {len(table)} test images; check data.test")
     differing = np.flatnonzero(wanted.iloc[:, 0].to_numpy() != table.iloc[:, 0].astype(str).to_numpy())
     if len(differing):
         row = differing[0]
         raise InputError(
-            f"{sample}: row {row + 1} has id {wanted.iloc[row, 0]}, the test images have {table.iloc[row, 0]}"
+            f"{sample}: row {row + 1} has the id {wanted.iloc[row, 0]}, but the test image has the id "
+            f"{table.iloc[row, 0]}; check data.id, and the order of the files in data.test"
         )
 
 

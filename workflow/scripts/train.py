@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 
 class Checkpoint(NamedTuple):
-    """Which checkpoint of which member: its model's name, fold, epoch, and the epochs of the whole training."""
+    """A checkpoint of a member: the model's name, the fold, the epoch, and the epochs of the whole training."""
 
     model: str
     fold: int
@@ -40,18 +40,18 @@ def train(
     threads: int,
     say: Callable[[str], None],
 ) -> None:
-    """Train one member up to a checkpoint.
+    """Train a member to a checkpoint; raises InputError if it diverges or the previous checkpoint has other options.
 
     Parameters
     ----------
     shards, images, folds, options, labels
         As in `read_rows`.
     previous, output
-        State and history of the checkpoint before (None for the first one) and of this one.
+        Files of state and history: of the previous checkpoint (None for the first), and of this one.
     checkpoint
-        Which member to train up to which epoch.
+        The member, and the epoch to train to.
     threads
-        How many threads train.
+        Number of threads.
     say
         Called with one line per logged epoch.
     """
@@ -59,25 +59,25 @@ def train(
     begin = checkpoints.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
     if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
         raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
-    # but for what every checkpoint adds, so that where the checkpoints are does not matter
+    # a checkpoint also logs its last epoch; remove that row, so that the history does not depend on the checkpoints
     logged = read_history(previous[1]).to_dict("records") if previous else []
     history = [row for row in logged if (row["epoch"] - 1) % options["log_every"] == 0]
-    with threadpool_limits(threads), refusing_divergence():
+    with threadpool_limits(threads), report_divergence():
         trainer = training.Trainer(begin, rows, shape, options, threads)
         began = time.perf_counter()
         for epoch in range(begin.epoch + 1, checkpoint.epoch + 1):
             row = trainer.run_epoch(checkpoint.total_epochs)
             if epoch == checkpoint.epoch or (epoch - 1) % options["log_every"] == 0:
-                history.append(row | scores(trainer, rows, held_out))
+                history.append(row | score_epoch(trainer, rows, held_out))
                 pace = (time.perf_counter() - began) / (epoch - begin.epoch)
-                say(progress_line(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
+                say(format_progress(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
     checkpoints.write_state(output[0], trainer.state())
     write_history(output[1], history)
 
 
 @contextlib.contextmanager
-def refusing_divergence() -> Iterator[None]:
-    """Turn the error of a training that diverged into one for the user to fix."""
+def report_divergence() -> Iterator[None]:
+    """Turn the error of diverged training into an error that the user can fix."""
     try:
         yield
     except FloatingPointError as error:
@@ -98,11 +98,11 @@ def read_rows(
     images
         The prepared images of each shard.
     fold
-        Rows of this one are held out.
+        The fold that is held out.
     options
         The model's section of the config.
     labels
-        All labels, or `auto` for those the shards have.
+        All labels, or `auto` for the labels that occur in the shards.
     """
     data = dataset.read_keys(shards, labels)
     label, held_out = data.label, match_folds(folds, data) == fold
@@ -115,29 +115,32 @@ def read_rows(
     return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(data.labels)], data.shape
 
 
-def memory_sentence(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
-    """Return how much memory training needs, and that it was given less, where it was.
+def describe_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
+    """Return a sentence with the memory that training needs, and a warning if the job has less.
 
     Parameters
     ----------
     shards
         The training rows.
     needs
-        Bytes needed however few rows there are, and for each row.
+        Bytes that are needed for any number of rows, and bytes per row.
     given
-        `mem_mb` of the job; None where nobody set it.
+        `mem_mb` of the job; None if it is not set.
     """
     rows = sum(dataset.count_rows(path) for path in shards)
-    fixed, a_row = needs
-    needed = (fixed + a_row * rows) / 1e6
+    fixed, per_row = needs
+    needed = (fixed + per_row * rows) / 1e6
     sentence = f"training on {rows:,} rows needs up to {needed:,.0f} MB of memory"
     if given is None or needed <= given:
         return sentence
     return f"{sentence}, more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
 
 
-def scores(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
-    """Return the scores of a history row: of the rows held out, and of full batches after their update."""
+def score_epoch(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
+    """Return the columns of a history row that are computed after the epoch.
+
+    These are the validation scores if rows are held out, and the training scores if the batch is full.
+    """
     found = {}
     if trainer.full_batch:
         found["train_loss"], found["train_accuracy"] = trainer.score(rows)
@@ -146,17 +149,17 @@ def scores(trainer: training.Trainer, rows: training.Rows, held_out: training.Ro
     return found
 
 
-def progress_line(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:
-    """Return what is told of an epoch; lines of members that train side by side align.
+def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:
+    """Return the line that is printed for an epoch. Lines of members that train at the same time are aligned.
 
     Parameters
     ----------
     row
-        Of the history.
+        A row of the history.
     checkpoint
-        Which member, and how many epochs it has.
+        The member, and the epochs of the whole training.
     seconds_left
-        Until this member's last epoch, at the pace so far.
+        Estimated time to the last epoch of this member, from the speed so far.
     """
     score = f"validation {100 * row['validation_accuracy']:5.2f} %"
     if np.isnan(row["validation_accuracy"]):
@@ -171,14 +174,14 @@ def progress_line(row: dict[str, float], checkpoint: Checkpoint, seconds_left: f
 
 
 if __name__ == "__main__":
-    snakemake: Any  # Snakemake puts it here
+    snakemake: Any  # Snakemake defines it
 
     wildcards, params = snakemake.wildcards, snakemake.params
     name = f"train {wildcards.model} fold {wildcards.fold}, epochs to {wildcards.epoch}"
     with job(snakemake, name) as say:
         before = snakemake.input.get("previous", None)
         shards = [Path(p) for p in snakemake.input.shards]
-        say(memory_sentence(shards, params.memory, snakemake.resources.get("mem_mb")))
+        say(describe_memory(shards, params.memory, snakemake.resources.get("mem_mb")))
         train(
             shards=shards,
             images=[Path(p) for p in snakemake.input.images],

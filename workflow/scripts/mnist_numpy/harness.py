@@ -1,4 +1,4 @@
-"""What every script does around its one function: a log, one-sentence errors, a record of what it made."""
+"""The frame of every script: it writes a log, prints errors in one sentence, and writes the record of the results."""
 
 import contextlib
 import errno
@@ -31,14 +31,14 @@ MEMORY_ADVICE = "give the job more, or use smaller models or batches"
 
 @contextlib.contextmanager
 def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
-    """Run a rule's script: its errors become one sentence, and a record of what it made is written.
+    """Run a rule's script: report its errors in one sentence, and write the record of its results.
 
     Parameters
     ----------
     snakemake
-        What Snakemake tells the script.
+        The object `snakemake` of the script.
     name
-        The rule, with its wildcards: what an error is headed with.
+        The rule and its wildcards, printed before each error.
 
     Yields
     ------
@@ -48,43 +48,42 @@ def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
     Raises
     ------
     SystemExit
-        In place of an error that the user can fix, after one sentence has been written.
-        Any other error is a defect, and is raised with its traceback (also written to the log).
+        Raised for errors that the user can fix, after printing one sentence. Any other error is a defect. It is raised
+        as it is, and its traceback is also written to the log.
     """
     made_of = snakemake.params.get("made_of")
     outputs = [Path(path) for path in snakemake.output]
-    store = store_of(outputs[0])
-    with reporting(name, Path(snakemake.log[0])) as say:
+    store = find_store(outputs[0])
+    with report_errors(name, Path(snakemake.log[0])) as say:
         if made_of:
-            refuse_other_software(made_of, store)
-        take_back_dates(Path(path) for path in snakemake.input)
+            check_software(made_of, store)
+        reset_future_dates(Path(path) for path in snakemake.input)
         if made_of and store:
-            # of earlier files of these names: were this job killed before its end, it would be held against its files
+            # If this job is killed, a record of earlier files must not remain beside its files.
             record_path(outputs).unlink(missing_ok=True)
         yield say
         if made_of and store:
             write_record(outputs, made_of)
 
 
-def store_of(output: Path) -> Path | None:
-    """Return the folder of the store that an output is in; None for a local copy of a file in a bucket."""
+def find_store(output: Path) -> Path | None:
+    """Return the folder of the store of an output; None for a local copy of a file in a bucket."""
     if ".snakemake" in output.parts:
         return None
     return next((folder for folder in output.parents if folder.parts[-2:] == ("results", "store")), None)
 
 
-def refuse_other_software(made_of: dict[str, Any], store: Path | None) -> None:
-    """Refuse to run under other code or other packages than the result's name was planned with."""
+def check_software(made_of: dict[str, Any], store: Path | None) -> None:
+    """Raise InputError if the code or a package has changed since the result was planned."""
     software = Software(Memory(store / "memory.json" if store else None))
-    if changes := software.changes_since(made_of, store):
+    if changes := software.describe_changes(made_of, store):
         raise InputError(
-            f"the software is not what it was when the run was planned ({'; '.join(changes)}); "
-            "run the same command again"
+            f"the software has changed since the run was planned ({'; '.join(changes)}); run the same command again"
         )
 
 
-def take_back_dates(inputs: Iterable[Path]) -> None:
-    """Date files of the store that are ahead of the clock now: Snakemake refuses outputs older than an input."""
+def reset_future_dates(inputs: Iterable[Path]) -> None:
+    """Set future dates of files in the store to now, because Snakemake refuses outputs that are older than an input."""
     now = time.time()
     for path in inputs:
         if "store" in path.parts and path.stat().st_mtime > now:
@@ -92,17 +91,17 @@ def take_back_dates(inputs: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def reporting(name: str, log: Path) -> Iterator[Callable[[str], None]]:
-    """Write lines to the terminal and the log, and turn the user's errors into one sentence; see `job`."""
+def report_errors(name: str, log: Path) -> Iterator[Callable[[str], None]]:
+    """Write lines to the terminal and the log, and print errors that the user can fix in one sentence; see `job`."""
     with contextlib.ExitStack() as stack:
         try:
-            # without a buffer: on a full disk there is then nothing left to be written on closing
+            # without a buffer, so that closing the file does not fail on a full disk
             file: IO[bytes] = stack.enter_context(open(log, "wb", buffering=0))
         except OSError:
-            file = io.BytesIO()  # a full disk takes no log either; the terminal still gets every line
+            file = io.BytesIO()  # without a log (the disk may be full), the terminal still gets every line
 
         def say(text: str) -> None:
-            # one write a line: lines of jobs that run side by side then do not mix
+            # one write per line, so that lines of parallel jobs do not mix
             for stream in (file, sys.stderr.buffer):
                 with contextlib.suppress(OSError):
                     stream.write(f"{printable(text)}\n".encode())
@@ -129,6 +128,6 @@ def reporting(name: str, log: Path) -> Iterator[Callable[[str], None]]:
 
 
 def by_model(models: Sequence[str], paths: Sequence[str]) -> dict[str, list[Path]]:
-    """Return a rule's files by model: equally many of each, models in order."""
-    each = len(paths) // len(models)
-    return {model: [Path(path) for path in paths[i * each : (i + 1) * each]] for i, model in enumerate(models)}
+    """Return the files of each model; `paths` has the same number of files per model, in the order of the models."""
+    count = len(paths) // len(models)
+    return {model: [Path(path) for path in paths[i * count : (i + 1) * count]] for i, model in enumerate(models)}

@@ -1,6 +1,6 @@
-"""One file -> what it was found to be, its first images as characters, and the YAML that says so.
+"""Print the layout of a table, its first images as characters, and the YAML to configure it.
 
-Run by `make inspect TABLE=path`, by hand and before there is a config; no rule runs it.
+`make inspect TABLE=path` runs this module before there is a config. No rule runs it.
 """
 
 import contextlib
@@ -14,19 +14,21 @@ import yaml
 
 from mnist_numpy.figures import pictures
 from mnist_numpy.files import header, ingest
-from mnist_numpy.files.columns import cells_of, patterns_of
-from mnist_numpy.files.compression import BROKEN, open_table
+from mnist_numpy.files.columns import ID, INDEX, LABEL_NAMES, compute_whole_share, read_cells
+from mnist_numpy.files.compression import READ_ERRORS, open_table
 from mnist_numpy.files.errors import InputError, format_names, printable
-from mnist_numpy.files.layout import Layout, look
+from mnist_numpy.files.layout import Layout, detect_layout
+from mnist_numpy.files.pixel_columns import list_number_patterns
 
 IMAGES = 3
-SIDE = 28  # characters; larger images are shown smaller
+MANY = 20  # rows; if all of them differ in a column, it has ids, not labels
+SIDE = 28  # characters; larger images are reduced to it
 INK = " .:-=+*#%@"
-SPELT = {"\t": "tab", " ": "blank"}
+SEPARATOR_NAMES = {"\t": "tab", " ": "blank"}
 
 
 def inspect(path: Path) -> Iterator[str]:
-    """Yield lines that tell what a table is, for a person who is to configure a run on it.
+    """Yield lines that describe a table, for a user who wants to configure a run on it.
 
     Parameters
     ----------
@@ -36,44 +38,69 @@ def inspect(path: Path) -> Iterator[str]:
     Raises
     ------
     InputError
-        Where it is no table of images, or could be read in two ways.
+        If it is not a table of images, has bad cells, or can be read in two ways.
     """
-    doubt = ""
-    try:
-        layout, images = look(path, {}, True)
-    except InputError as error:
-        layout, images = look(path, {})
-        doubt = f"as a table to train on: {error}"
     head = header.read_head(path, {})
+    layout, images, doubt = detect_for_training(path, {})
+    identity = find_id_column(head, layout)
+    if identity is not None:
+        layout, images, doubt = detect_for_training(path, {"id": identity})
     height, width = layout.shape
-    labels = [cells_of(head, place) for place in layout.label]
+    labels = [read_cells(head, place) for place in layout.label]
     yield f"{path}: {height} x {width} pixels; {layout.found} (from its first {len(images):,} rows)"
     yield from (f"{path}: {note}" for note in layout.notes)
     if len(head.names) == 1:
         doubt = ""
-        yield "one column: if these are the labels of another file's images, name this file in data.train_labels"
+        yield "The table has one column. If these are the labels of another table, name this file in data.train_labels."
     yield from [doubt] * bool(doubt and layout.notes)
-    yield "If the pictures lie on their side, set data.order: columns."
+    yield "If the images below are mirrored and rotated, set data.order: columns."
     small = pictures.shrink(
         np.rint(255 * images[:IMAGES]).clip(0, 255).astype(np.uint8).reshape(-1, *layout.shape), SIDE
     )
     for number, picture in enumerate(small):
         cells = [column[number] for column in labels]
-        name = str(np.argmax(np.array(cells, float))) if len(cells) > 1 else "".join(cells) or "without a label"
+        name = str(np.argmax(np.array(cells, float))) if len(cells) > 1 else "".join(cells) or "no label"
         yield f"\nrow {number + 1}: {format_names([name]) if cells else name}"
         yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
-    yield f"\n{rows:,} rows in all, each as it should be"
-    yield f"\n{yaml.safe_dump({'data': as_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
+    yield f"\n{rows:,} rows, all valid"
+    yield f"\n{yaml.safe_dump({'data': make_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
 
 
-def prefix_of(names: Sequence[str]) -> str:
-    """Return what the names of pixel columns begin with."""
-    return next(match[1] for pattern in patterns_of(names) if (match := pattern.fullmatch(names[0])))
+def detect_for_training(path: Path, keys: dict[str, str]) -> tuple[Layout, np.ndarray, str]:
+    """Return layout and images, and why the table cannot be used for training: an empty text if it can."""
+    try:
+        return *detect_layout(path, keys, True), ""
+    except InputError as error:
+        return *detect_layout(path, keys), f"not usable for training: {error}"
 
 
-def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
-    """Return the `data` section that says what was found: a test table as such, if it has no label."""
+def find_id_column(head: header.Head, layout: Layout) -> str | None:
+    """Return the name of the id column, which has another text or integer in each row; None if there is none.
+
+    The index that pandas writes is not an id. A column that `detect_layout` took for the label, because it is
+    the only one that is not a pixel, may be the id. Of several candidates, the one with the name id is chosen.
+    """
+    if not head.named:
+        return None
+    known = {*layout.pixels, *(place for place in layout.label if head.names[place].lower() in LABEL_NAMES)}
+    names = []
+    for place in set(range(len(head.names))) - known:
+        cells, name = read_cells(head, place), head.names[place]
+        distinct = len(set(cells)) == len(cells) and len(cells) >= (2 if place not in layout.label else MANY)
+        if distinct and compute_whole_share(cells) in (0, 1) and (ID.fullmatch(name) or not INDEX.fullmatch(name)):
+            names.append(name)
+    names = [name for name in names if ID.fullmatch(name)] or names
+    return names[0] if len(names) == 1 else None
+
+
+def find_prefix(names: Sequence[str]) -> str:
+    """Return the prefix of the names of pixel columns."""
+    return next(match[1] for pattern in list_number_patterns(names) if (match := pattern.fullmatch(names[0])))
+
+
+def make_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
+    """Return the `data` section for a table, as a test table if it has no label."""
     label: str | None = None
     if len(layout.label) > 1:
         label = "one_hot"
@@ -81,9 +108,10 @@ def as_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object
         first = "first" if layout.label[0] == 0 else "last"
         label = head.names[layout.label[0]] if head.named else first
     section: dict[str, object] = {"train": str(path), "test": None} if layout.label else {"test": str(path)}
-    section |= {"separator": SPELT.get(head.separator, head.separator), "header": head.named}
+    section |= {"separator": SEPARATOR_NAMES.get(head.separator, head.separator), "header": head.named}
     section |= {"label": label} if layout.label else {}
-    section |= {"pixels": prefix_of([head.names[place] for place in layout.pixels])} if head.named else {}
+    section |= {"id": head.names[layout.id]} if layout.id is not None else {}
+    section |= {"pixels": find_prefix([head.names[place] for place in layout.pixels])} if head.named else {}
     low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
     return section | {
         "shape": list(layout.shape),
@@ -100,7 +128,7 @@ if __name__ == "__main__":
         for line in inspect(Path(sys.argv[1]).expanduser()):
             print(printable(line))
     except InputError as error:
-        print(printable(f"not read: {error}"))
-        with contextlib.suppress(InputError, *BROKEN), open_table(Path(sys.argv[1]).expanduser()) as plain:
-            print(printable(f"it begins: {plain.read(160).decode(errors='replace')!r}"))
+        print(printable(f"cannot be read: {error}"))
+        with contextlib.suppress(InputError, *READ_ERRORS), open_table(Path(sys.argv[1]).expanduser()) as plain:
+            print(printable(f"it begins with: {plain.read(160).decode(errors='replace')!r}"))
         sys.exit(1)

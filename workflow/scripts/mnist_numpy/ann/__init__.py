@@ -1,7 +1,7 @@
-"""A multi-layer perceptron in NumPy, its training, and the measures of its accuracy.
+"""A multi-layer perceptron in NumPy, its training, and its metrics.
 
-The modules import NumPy, the standard library and each other; `provenance` also asks threadpoolctl for the
-name of the BLAS. They read and write no files and print nothing. In the order in which they build on each
-other: state, network, augment, preprocess, prediction; vectors, options, optimizers, provenance, training.
-`metrics` stands alone.
+The modules import only NumPy, the standard library and each other; `provenance` also imports threadpoolctl for
+the name of the BLAS. They do not read or write files and do not print. Each module imports only modules
+before it in this list: state, network, augment, preprocess, prediction, options, optimizers, vectors,
+provenance, training. `metrics` is independent of the others.
 """

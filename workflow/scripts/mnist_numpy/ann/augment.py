@@ -1,10 +1,10 @@
-"""Distorted images: an affine map and an elastic field, a new one for each image and each call.
+"""Augmentation: random affine and elastic distortions, new ones for each image and each call.
 
-The place an output pixel is taken from is linear in a few random numbers: six of the affine map, and
-the amplitudes of the smooth modes that make up the elastic field. So the source coordinates of a
-whole batch are one matrix product with a fixed basis, and the rest is one bilinear interpolation.
-Elastic fields after Simard, Steinkraus and Platt, "Best practices for convolutional neural
-networks applied to visual document analysis", ICDAR 2003.
+The source position of an output pixel is linear in a few random numbers: six of the affine map, and the
+amplitudes of the smooth modes that make up the elastic field. The source positions of a batch are therefore one
+matrix product with a fixed basis, followed by one bilinear interpolation. Elastic fields follow Simard,
+Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual document analysis",
+ICDAR 2003.
 """
 
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from typing import Any
 
 import numpy as np
 
-CHUNK = 64  # images warped at once: all buffers stay in the second-level cache
-EXACT = 1 << 24  # places are counted in single precision, which knows every integer up to here
-KEPT_VARIANCE = 0.999
+CHUNK = 64  # images distorted at once, so that all buffers stay in the second-level cache
+EXACT = 1 << 24  # positions are computed in float32, which is exact for integers up to this
+KEPT_VARIANCE = 0.999  # share of the elastic field's variance that the modes have to explain
 
 
 def is_active(options: dict[str, Any]) -> bool:
-    """Tell whether the config's `augment` section distorts at all."""
+    """Return whether the config's `augment` section changes any pixel."""
     return any(options[key] for key in ("rotate", "scale", "shear", "shift")) or options["elastic"]["alpha"] > 0
 
 
 class Distortion:
-    """Distorts batches of images; holds the basis and the buffers.
+    """Distorts batches of images. An instance has buffers, so each thread needs its own.
 
     Parameters
     ----------
     shape
         Height and width of an image.
     options
-        `rotate` (degrees), `scale`, `shear` (shares), `shift` (pixels): the affine map is drawn
-        evenly from minus to plus these; `elastic` with `alpha` and `sigma` (pixels).
+        `rotate` (degrees), `scale`, `shear` (shares), `shift` (pixels): the affine map is drawn uniformly
+        between minus and plus these values. `elastic` with `alpha` and `sigma` (pixels): see `elastic_modes`.
     """
 
     def __init__(self, shape: Sequence[int], options: dict[str, Any]) -> None:
@@ -41,7 +41,7 @@ class Distortion:
         affine = [x - (self.width - 1) / 2, y - (self.height - 1) / 2, np.ones(x.size)]
         self.modes = elastic_modes(shape, options["elastic"]["alpha"], options["elastic"]["sigma"])
         self.basis = np.vstack([*affine, self.modes]).astype(np.float32)
-        # a frame of zeros around every image: places outside it are moved onto the frame
+        # each image has a frame of zeros; positions outside are clipped to the frame
         self.chunk = min(CHUNK, EXACT // ((self.height + 3) * (self.width + 3)))
         self.frame = np.zeros((self.chunk, self.height + 3, self.width + 3), np.float32)
         self.firsts = np.arange(self.chunk, dtype=np.float32)[:, None] * self.frame[0].size
@@ -50,7 +50,7 @@ class Distortion:
         self.places = np.empty((self.chunk, x.size), np.intp)
 
     def draw(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """Draw random coefficients for `count` images: float32, shape (2, count, 3 + modes)."""
+        """Draw the coefficients of x and y for `count` images, float32 of shape (2, count, 3 + modes)."""
         bounds = self.options
         angle = np.radians(bounds["rotate"]) * generator.uniform(-1, 1, count)
         shear = bounds["shear"] * generator.uniform(-1, 1, count)
@@ -62,23 +62,26 @@ class Distortion:
         return coefficients
 
     def apply(self, images: np.ndarray, pixel_max: int, generator: np.random.Generator, out: np.ndarray) -> None:
-        """Fill `out` with one new distortion of each image.
+        """Write a new random distortion of each image to `out`.
 
         Parameters
         ----------
         images
             uint8, shape (rows, pixels).
         pixel_max
-            The pixel value that stands for 1.0.
+            The pixel value that is scaled to 1.0.
         generator
-            Source of the randomness.
+            Source of the random numbers.
         out
             float, shape (rows, pixels); values in [0, 1].
         """
         self.warp(images, pixel_max, self.draw(len(images), generator), out)
 
     def warp(self, images: np.ndarray, pixel_max: int, coefficients: np.ndarray, out: np.ndarray) -> None:
-        """Distort each image by its own coefficients (see `draw`), with bilinear interpolation."""
+        """Distort each image by its coefficients (see `draw`), with bilinear interpolation.
+
+        The other parameters are those of `apply`.
+        """
         for start in range(0, len(images), self.chunk):
             rows = slice(start, min(start + self.chunk, len(images)))
             self._warp_chunk(images[rows], pixel_max, coefficients[:, rows], out[rows])
@@ -127,7 +130,7 @@ def affine_coefficients(
 ) -> np.ndarray:
     """Return the affine part of the coefficients, shape (2, count, 3).
 
-    The place in the framed source image of the output pixel at (x, y) from the centre is
+    For the output pixel at (x, y) from the centre, the source position in the framed image is
     rotation · shear · scale · (x, y) + centre + shift + 1.
 
     Parameters
@@ -137,9 +140,9 @@ def affine_coefficients(
     shear
         Horizontal shear, shape (count,).
     scale
-        Of x and of y, shape (2, count).
+        Factors of x and y, shape (2, count).
     shift
-        Pixels, of x and of y, shape (2, count).
+        Pixels along x and y, shape (2, count).
     shape
         Height and width of an image.
     """
@@ -151,17 +154,26 @@ def affine_coefficients(
 
 
 def elastic_modes(shape: Sequence[int], alpha: float, sigma: float) -> np.ndarray:
-    """Return the modes whose normal-weighted sum is Simard's elastic field.
+    """Return the modes of the elastic field: their sum, weighted by normal random numbers, is the field.
 
-    White noise of the variance of U(-1, 1), smoothed with a Gaussian of standard deviation `sigma`
-    along both axes (zeros beyond the edge) and multiplied by `alpha`, has the covariance of a sum
-    over the singular vectors of the two smoothing matrices, each product weighted by its singular
-    values and one normal number. The strongest products that carry 99.9 % of the variance are kept.
+    Simard's field is white noise from U(-1, 1), smoothed with a Gaussian along both axes and multiplied by
+    `alpha`. A field of the same covariance is a sum over products of the left singular vectors of the two
+    smoothing matrices, each weighted by its singular values and a normal random number. The strongest products,
+    which together have 99.9 % of the variance, are used.
+
+    Parameters
+    ----------
+    shape
+        Height and width of an image.
+    alpha
+        Strength of the field, pixels.
+    sigma
+        Standard deviation of the Gaussian, pixels.
 
     Returns
     -------
     ndarray
-        Shape (modes, height * width), pixels; no modes where `alpha` is 0.
+        Pixels, shape (modes, height * width); no modes if `alpha` is 0.
     """
     height, width = shape
     if alpha <= 0:
@@ -177,7 +189,7 @@ def elastic_modes(shape: Sequence[int], alpha: float, sigma: float) -> np.ndarra
 
 
 def gaussian(size: int, sigma: float) -> np.ndarray:
-    """Return the matrix that smooths a vector with a Gaussian, zeros beyond its ends."""
+    """Return the matrix that smooths a vector with a Gaussian, with zeros beyond both ends."""
     distance = np.arange(size)
     kernel = np.exp(-0.5 * (np.arange(-4 * size, 4 * size + 1) / sigma) ** 2)
     weights = np.exp(-0.5 * ((distance[:, None] - distance) / sigma) ** 2)

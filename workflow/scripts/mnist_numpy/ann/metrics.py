@@ -1,4 +1,4 @@
-"""How good: accuracy with its interval, calibration, per-class figures, paired differences."""
+"""Metrics: accuracy with its interval, calibration, precision and recall per class, paired differences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ Z_95 = 1.959963984540054
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share (Wilson, JASA 22, 1927)."""
+    """Return the 95 % score interval of the share correct / rows (Wilson, JASA 22, 1927)."""
     if rows == 0:
         return 0.0, 1.0
     share, z2 = correct / rows, Z_95**2
@@ -26,7 +26,10 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """Return confidence, accuracy and number of rows in equal bins of the largest probability."""
+    """Return `rows`, mean `confidence` and `accuracy` in 15 equal bins of the confidence.
+
+    The confidence of a prediction is its largest class probability.
+    """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -40,14 +43,14 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the expected calibration error (Naeini et al., AAAI 2015) in 15 equal bins."""
+    """Return the expected calibration error (Naeini et al., AAAI 2015) with 15 equal bins."""
     bins = reliability(probabilities, labels)
     gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
     return float(np.average(gaps, weights=bins["rows"]))
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return counts, int64 of shape (classes, classes): rows are true, columns predicted classes."""
+    """Return counts, int64 of shape (classes, classes): rows are labels, columns are predicted classes."""
     pairs = labels.astype(np.int64) * classes + predicted
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
@@ -55,7 +58,7 @@ def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) ->
 def summary(
     probabilities: np.ndarray, labels: np.ndarray, names: Sequence[Any], distinct_rows: int | None = None
 ) -> dict[str, Any]:
-    """Return the figures of metrics.json for some rows.
+    """Return the metrics of metrics.json for a set of rows.
 
     Parameters
     ----------
@@ -64,15 +67,15 @@ def summary(
     labels
         Class numbers, shape (rows,).
     names
-        The classes' own labels.
+        The label of each class.
     distinct_rows
-        How many different rows these are, where several members predict one; the interval is of
-        as many.
+        Number of different rows, if several members predict the same row; the interval is computed with this
+        number. None if all rows are different.
     """
     classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(predicted, labels, classes)
-    hits, true, said = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    hits, true, predictions = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     rows = len(labels) if distinct_rows is None else distinct_rows
     accuracy = int(hits.sum()) / len(labels)
     per_class = [
@@ -80,7 +83,7 @@ def summary(
             "label": names[label],
             "rows": int(true[label]),
             "recall": int(hits[label]) / int(true[label]) if true[label] else None,
-            "precision": int(hits[label]) / int(said[label]) if said[label] else None,
+            "precision": int(hits[label]) / int(predictions[label]) if predictions[label] else None,
         }
         for label in range(classes)
     ]
@@ -96,16 +99,21 @@ def summary(
 
 
 def paired_difference(correct: np.ndarray, best: np.ndarray) -> tuple[float, float, float]:
-    """Return the difference in accuracy of two classifiers on the same rows, with its 95 % interval.
+    """Return the difference in accuracy of two classifiers on the same rows, and its 95 % interval.
 
-    The interval is Wald's for paired shares with the continuity-free variance of McNemar's table:
-    only rows that one of the two gets right and the other wrong count (Newcombe, Statistics in
-    Medicine 17, 1998, method 1).
+    This is the Wald interval for paired proportions without continuity correction. Its variance depends only
+    on the rows that exactly one classifier predicts correctly (Newcombe, Statistics in Medicine 17, 1998,
+    method 1).
 
     Parameters
     ----------
     correct, best
-        bool, shape (rows,).
+        bool, shape (rows,): whether each of the two classifiers is correct.
+
+    Returns
+    -------
+    tuple
+        The accuracy of `correct` minus that of `best`, and the lower and upper end of the interval.
     """
     n = len(correct)
     gained, lost = int(np.sum(correct & ~best)), int(np.sum(best & ~correct))
@@ -114,20 +122,19 @@ def paired_difference(correct: np.ndarray, best: np.ndarray) -> tuple[float, flo
     return difference, difference - half, difference + half
 
 
-def surest_mistakes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the rows whose likeliest class is not the label, the surest first."""
+def rank_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the row numbers of the errors, those with the highest confidence first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
 
 
-def lesson(predicted: np.ndarray, labels: np.ndarray, names: Sequence[Any]) -> str:
-    """Return in words that a network learned nothing: it is no better than saying one class; else nothing."""
+def describe_failure(predicted: np.ndarray, labels: np.ndarray, names: Sequence[Any]) -> str:
+    """Return a message if a network is not better than always predicting one class, else an empty string."""
     counts = np.bincount(labels)
-    commonest = counts.max() / len(labels)
+    baseline = counts.max() / len(labels)
     if np.all(predicted == predicted[0]):
-        return f"it learned nothing: it says {names[int(predicted[0])]} of every image"
-    if np.mean(predicted == labels) <= commonest:
-        return (
-            f"it learned nothing: always saying {names[int(counts.argmax())]} would be right as often ({commonest:.1%})"
-        )
+        return f"the model learned nothing: it predicts {names[int(predicted[0])]} for every image"
+    if np.mean(predicted == labels) <= baseline:
+        most_frequent = names[int(counts.argmax())]
+        return f"the model learned nothing: always predicting {most_frequent} is at least as accurate ({baseline:.1%})"
     return ""

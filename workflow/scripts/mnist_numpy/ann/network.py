@@ -1,8 +1,8 @@
 """The network: parameters, forward pass, loss, accuracy and gradients.
 
-A multi-layer perceptron with rectified hidden layers and a softmax output. All its parameters are
-one flat vector, laid out weight_0, bias_0, weight_1, …; `as_layers` gives views into it, and the
-same views of a second vector hold the gradients. Back-propagation after Rumelhart, Hinton and
+The network is a multi-layer perceptron with ReLU hidden layers and a softmax output. All its parameters
+are one flat vector in the order weight_0, bias_0, weight_1, …. `tensor_views` and `as_layers` return views into
+it; the gradients are a second vector with the same views. Back-propagation follows Rumelhart, Hinton and
 Williams, "Learning representations by back-propagating errors", Nature 323 (1986).
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from mnist_numpy.ann.rows import Images
 
-PREDICT_ROWS = 1024  # images a forward pass takes at once where there are no gradients
+PREDICT_ROWS = 1024  # images per forward pass in prediction
 
 
 class Layer(NamedTuple):
@@ -25,12 +25,12 @@ class Layer(NamedTuple):
 
 
 def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of every tensor, in the order of the flat vector.
+    """Return the name and shape of each tensor, in the order of the flat vector.
 
     Parameters
     ----------
     sizes
-        Widths from the input to the output, for example (784, 256, 10).
+        Widths of the layers from the input to the output, for example (784, 256, 10).
     output_bias
         Whether the last layer has a bias.
     """
@@ -43,13 +43,13 @@ def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[in
 
 
 def tensor_views(vector: np.ndarray, sizes: Sequence[int], output_bias: bool) -> dict[str, np.ndarray]:
-    """Return every tensor as a view into the flat vector."""
+    """Return each tensor by name, as a view into the flat vector."""
     views, start = {}, 0
     for name, shape in tensor_shapes(sizes, output_bias).items():
         stop = start + int(np.prod(shape))
         views[name] = vector[start:stop].reshape(shape)
         start = stop
-    assert start == len(vector), "the vector does not fit the sizes"
+    assert start == len(vector), "the length of the vector does not match the sizes"
     return views
 
 
@@ -62,7 +62,7 @@ def as_layers(tensors: dict[str, np.ndarray]) -> list[Layer]:
 def initialize(
     sizes: Sequence[int], output_bias: bool, initializer: str, seed: Sequence[int], dtype: np.dtype | type
 ) -> np.ndarray:
-    """Draw the parameters a network starts from.
+    """Draw the initial parameters of a network.
 
     Parameters
     ----------
@@ -70,12 +70,12 @@ def initialize(
         As in `tensor_shapes`.
     initializer
         `he`: weights N(0, 2 / inputs), biases 0 (He et al., "Delving deep into rectifiers", 2015).
-        `notebook`: weights 0.1 N(0, 1), then biases N(0, 1), from `RandomState(sum(seed))`
-        (the sum modulo 2**32, more it does not take).
+        `notebook`: weights 0.1 N(0, 1), then biases N(0, 1), from `RandomState(sum(seed))`. The sum is
+        taken modulo 2**32, the range of seeds that RandomState accepts.
     seed
         The model's seed and the member's number.
     dtype
-        Of the result.
+        The dtype of the result.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def forward(
     dropout: float = 0.0,
     generator: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Compute the activations of every layer and return the logits.
+    """Compute the activations of all layers and return the logits.
 
     Parameters
     ----------
@@ -121,12 +121,12 @@ def forward(
     images
         Shape (batch, pixels), in [0, 1].
     outputs
-        One buffer of shape (batch, outputs) a layer; overwritten, the last with the logits.
+        One buffer of shape (batch, outputs) per layer. They are overwritten, the last with the logits.
     dropout
-        Share of hidden units left out, the others scaled up to make good for them (Srivastava et
-        al., "Dropout", JMLR 15, 2014). 0 for prediction.
+        Share of hidden units to drop. The others are divided by 1 - dropout, so that the mean stays the same
+        (Srivastava et al., "Dropout", JMLR 15, 2014). 0 for prediction.
     generator
-        Draws the units left out.
+        Draws the units to drop. Required if `dropout` is not 0.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def forward(
         if layer.bias is not None:
             output += layer.bias
         if i < len(layers) - 1:
-            # a row of zeros: NumPy compares with a single 0 half as fast
+            # NumPy is twice as fast with a row of zeros as with a single 0
             np.maximum(output, np.zeros(output.shape[1], output.dtype), out=output)
             if dropout:
                 assert generator is not None
@@ -152,9 +152,9 @@ def forward(
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Turn logits into log-probabilities, in place.
 
-    The row maximum is subtracted first, so that no exponential overflows; what is left is kept
-    above -60, so that in single precision neither a probability nor its share of a mean over many
-    rows is a denormal number, which would slow every product it enters.
+    The row maximum is subtracted first, so that no exponential overflows. The result is clipped at -60. In
+    float32, probabilities and their contributions to a mean over many rows are then never denormal numbers,
+    which would slow down every product.
     """
     logits -= logits.max(axis=1, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -162,24 +162,24 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Turn logits into probabilities, in place."""
+    """Turn logits into class probabilities, in place."""
     return np.exp(log_softmax(logits), out=logits)
 
 
 def cross_entropy(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the sum over the rows of -log p(label); after `log_softmax` a row counts 60 at most."""
+    """Return the sum over the rows of -log p(label), in nats. After `log_softmax` each row adds at most 60."""
     return -float(log_probabilities[np.arange(len(labels)), labels].sum(dtype=np.float64))
 
 
 def count_correct(scores: np.ndarray, labels: np.ndarray) -> int:
-    """Return in how many rows the largest score is the label's."""
+    """Return the number of rows whose largest score is that of the label."""
     return int(np.count_nonzero(scores.argmax(axis=1) == labels))
 
 
 def output_delta(log_probabilities: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-    """Turn log-probabilities into the gradient of the mean loss by the logits, in place.
+    """Turn log-probabilities into the gradient of the mean loss with respect to the logits, in place.
 
-    For softmax and cross-entropy it is (p - target) / batch: the derivative of log-sum-exp is p.
+    For softmax and cross-entropy it is (p - target) / batch, since the derivative of log-sum-exp is p.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def output_delta(log_probabilities: np.ndarray, labels: np.ndarray, smoothing: f
     labels
         Integers, shape (batch,).
     smoothing
-        Share of the target spread evenly over the classes (Szegedy et al., "Rethinking the
+        Share of the target that is distributed equally over all classes (Szegedy et al., "Rethinking the
         Inception architecture", 2016).
     """
     delta = np.exp(log_probabilities, out=log_probabilities)
@@ -207,16 +207,16 @@ def backward(
     deltas: Sequence[np.ndarray],
     dropout: float = 0.0,
 ) -> None:
-    """Compute the gradient of the loss by every parameter.
+    """Compute the gradient of the loss with respect to each parameter.
 
     Parameters
     ----------
     layers, images, outputs, dropout
-        As given to `forward`, and filled by it.
+        The arguments of `forward`, after its call.
     gradients
-        Overwritten.
+        Layers of the same shapes as `layers`; overwritten.
     deltas
-        Buffers like `outputs`; the last holds the gradient by the logits (`output_delta`), the
+        Buffers like `outputs`. The last is the gradient with respect to the logits (see `output_delta`); the
         others are overwritten.
     """
     for i in reversed(range(len(layers))):
@@ -227,7 +227,7 @@ def backward(
             np.matmul(np.ones(len(images), images.dtype), deltas[i], out=bias_gradient)
         if i:
             np.matmul(deltas[i], layers[i].weight.T, out=deltas[i - 1])
-            # a unit that was cut to 0, by the rectifier or by dropout, passes nothing back
+            # a unit that ReLU or dropout set to 0 has no gradient
             deltas[i - 1] *= below > 0
             if dropout:
                 deltas[i - 1] *= 1 / (1 - dropout)
@@ -243,12 +243,12 @@ def predict(layers: Sequence[Layer], images: Images | np.ndarray, pixel_max: int
     images
         uint8, shape (rows, pixels).
     pixel_max
-        The pixel value that stands for 1.0.
+        The pixel value that is scaled to 1.0.
 
     Returns
     -------
     ndarray
-        Shape (rows, classes), of the parameters' dtype.
+        Shape (rows, classes), with the dtype of the parameters.
     """
     dtype = layers[0].weight.dtype
     probabilities = np.empty((len(images), layers[-1].weight.shape[1]), dtype)

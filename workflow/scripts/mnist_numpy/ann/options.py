@@ -1,12 +1,12 @@
-"""The options that training reads: a model's section of the config, which its schema has checked."""
+"""Types of the options that training reads: a model's section of the config, already validated by the schema."""
 
 from typing import Any, Literal, Required, TypedDict
 
 
 class OptimizerOptions(TypedDict, total=False):
-    """The section `optimizer`; `name` decides which of the other keys it has (see `optimizers`)."""
+    """The section `optimizer`. The other keys depend on `name`, a key of `optimizers.OPTIMIZERS`."""
 
-    name: Required[Literal["adam", "sgd", "norm_rms"]]
+    name: Required[str]
     beta_1: float
     beta_2: float
     epsilon: float
@@ -16,7 +16,7 @@ class OptimizerOptions(TypedDict, total=False):
 
 
 class ScheduleOptions(TypedDict, total=False):
-    """The section `schedule`; the other keys are those of the cosine."""
+    """The section `schedule`. Only `cosine` has the other keys."""
 
     name: Required[Literal["constant", "cosine"]]
     warm_up: float
@@ -24,7 +24,7 @@ class ScheduleOptions(TypedDict, total=False):
 
 
 class ModelOptions(TypedDict):
-    """A model's section of the config, as far as training reads it."""
+    """The keys of a model's section of the config that training reads."""
 
     hidden: list[int]
     dtype: Literal["float32", "float64"]

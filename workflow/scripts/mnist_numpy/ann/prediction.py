@@ -1,8 +1,9 @@
-"""Prediction: the mean over networks, and over a few views of each image.
+"""Prediction: the mean over networks and over test-time augmentations of each image.
 
-A view is one small affine distortion, the same for all images. Bilinear interpolation is linear in
-the pixels, so a view is a matrix, and warping the image is the same as multiplying that matrix
-into the first layer's weights: a view costs one more forward pass and nothing else.
+A test-time augmentation is a small affine distortion, the same for all images. Bilinear interpolation is linear
+in the pixels, so a distortion is a matrix. Instead of distorting the images, the matrix is multiplied into the
+weights of the first layer. Each augmentation then costs one more forward pass and nothing else. The code calls
+it a view.
 """
 
 from collections.abc import Sequence
@@ -17,25 +18,25 @@ from mnist_numpy.ann.rows import Images
 
 
 def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndarray | None]:
-    """Return the views of the config's `predict` section as matrices.
+    """Return the test-time augmentations of the config's `predict` section as matrices.
 
     Parameters
     ----------
     shape
         Height and width of an image.
     options
-        `test_time_augmentation`, how many; the first is the image itself. The others are spread evenly within
-        plus and minus `rotate` (degrees), `scale`, `shear` (shares) and `shift` (pixels).
+        `test_time_augmentation` is the number of views; the first is the image itself. The others are distributed
+        evenly between minus and plus `rotate` (degrees), `scale`, `shear` (shares) and `shift` (pixels).
 
     Returns
     -------
     list
-        None for the image itself, then float32 of shape (pixels, pixels): `image @ matrix` is the view.
+        None for the image itself, then float32 arrays of shape (pixels, pixels): `image @ matrix` is the view.
     """
     count = options["test_time_augmentation"] - 1
     if count == 0:
         return [None]
-    spread = evenly_spread(count, 5).T
+    spread = spread_evenly(count, 5).T
     angle, shear = np.radians(options["rotate"]) * spread[0], options["shear"] * spread[1]
     scale = 1 + options["scale"] * np.stack([spread[2], spread[2]])
     shift = options["shift"] * spread[3:5]
@@ -51,11 +52,16 @@ def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndar
     return matrices
 
 
-def evenly_spread(count: int, dimensions: int) -> np.ndarray:
-    """Return `count` points of [-1, 1]^dimensions, spread evenly without randomness.
+def spread_evenly(count: int, dimensions: int) -> np.ndarray:
+    """Return points that are distributed evenly in [-1, 1]^dimensions, without randomness.
 
-    The additive recurrence of M. Roberts, "The unreasonable effectiveness of quasirandom
-    sequences" (2018): steps of the powers of 1/φ, φ the root of φ^(d+1) = φ + 1.
+    This is the additive recurrence of M. Roberts, "The unreasonable effectiveness of quasirandom sequences"
+    (2018). The step along dimension i, from 1, is φ^-i, where φ is the positive root of φ^(d+1) = φ + 1.
+
+    Returns
+    -------
+    ndarray
+        float64, shape (count, dimensions).
     """
     phi = 2.0
     for _ in range(64):
@@ -65,7 +71,7 @@ def evenly_spread(count: int, dimensions: int) -> np.ndarray:
 
 
 def member_networks(tensors: dict[str, np.ndarray], views: Sequence[np.ndarray | None]) -> list[list[Layer]]:
-    """Return one network a view, the view multiplied into the first layer."""
+    """Return one network per view, with the matrix of the view multiplied into the first layer."""
     layers = network.as_layers(tensors)
     return [
         layers
@@ -80,19 +86,19 @@ def mean_probabilities(
 ) -> np.ndarray:
     """Return the mean of the networks' class probabilities.
 
-    Every chunk of rows is one thread's, so that with a single-threaded BLAS the result does not
-    depend on the number of threads.
+    Each chunk of rows is computed by one thread. With a single-threaded BLAS the result therefore does not depend
+    on the number of threads.
 
     Parameters
     ----------
     networks
-        Of one or more members and views.
+        The networks of one or more members and views.
     images
         uint8, shape (rows, pixels).
     pixel_max
-        The pixel value that stands for 1.0.
+        The pixel value that is scaled to 1.0.
     threads
-        How many chunks of rows are predicted at once.
+        Number of chunks of rows that are predicted at the same time.
 
     Returns
     -------

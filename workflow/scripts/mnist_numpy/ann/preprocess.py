@@ -1,9 +1,8 @@
-"""Images brought to one posture: upright, and equally high and broad.
+"""Preprocessing: make all digits upright and of the same height and width.
 
-Slant and size are habits of the hand, not parts of a digit. R. G. Casey, "Moment normalization of
-handprinted characters", IBM Journal of Research and Development 14 (1970), takes them out by an affine
-map that the moments of the ink determine: here a stretch along the columns, then a stretch and a shear
-along the rows.
+Slant and size depend on the writer, not on the digit. R. G. Casey, "Moment normalization of handprinted
+characters", IBM Journal of Research and Development 14 (1970), removes them by an affine map that is computed
+from the moments of the ink. Here it is a stretch along the columns, then a stretch and a shear along the rows.
 """
 
 from collections.abc import Sequence
@@ -11,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-CHUNK = 200_000  # pixels straightened at once: their buffers stay near the processor
-STEEPEST = 1.0  # pixels a row; what is slanted more than 45 degrees is not a habit of the hand
-MOST = 1.5  # times that an image is stretched or shrunk: a one stays thinner than a zero
+CHUNK = 200_000  # pixels processed at once, so that the buffers stay in the cache
+STEEPEST = 1.0  # pixels per row; a slant of more than 45 degrees is not corrected completely
+MOST = 1.5  # the largest factor of stretching or shrinking, so that a one stays thinner than a zero
 
 
 def straighten(
@@ -21,11 +20,11 @@ def straighten(
 ) -> np.ndarray:
     """Shear and stretch each image about its centre of mass.
 
-    The pixel at (x, y) is taken from x̄ + slant · (y - ȳ) + step · (x - x̄) in its row, where
-    slant = Σ v (x - x̄)(y - ȳ) / Σ v (y - ȳ)² over the pixel values v, the regression of x on y, and
-    step = the standard deviation of x about that regression, divided by the one that is wanted; both are
-    kept within bounds, STEEPEST and MOST. Before that, columns are stretched in the same way, without the
-    shear. Between pixels, values are interpolated.
+    The new value of the pixel (x, y) is the old value at x̄ + slant · (y - ȳ) + step · (x - x̄) in the same row,
+    interpolated linearly. With the pixel values v as weights, slant = Σ v (x - x̄)(y - ȳ) / Σ v (y - ȳ)² is the
+    regression of x on y. step is the standard deviation of x about this regression, divided by the wanted one.
+    Slant and step are clipped to the bounds STEEPEST and MOST. Before this, the columns are stretched in the
+    same way, without the shear.
 
     Parameters
     ----------
@@ -34,15 +33,15 @@ def straighten(
     shape
         Height and width of an image.
     preprocess
-        Section of the model: `deskew`, whether to take the slant out, and `ink_spread`, the standard
-        deviations that are wanted down and across (pixels), None to leave them.
+        Section of the model's config: `deskew`, whether to remove the slant, and `ink_spread`, the wanted
+        standard deviations down and across (pixels), None to keep them.
     out
-        Where to; may be `images` itself. None makes a new array.
+        The array to write to; may be `images` itself. None makes a new array.
 
     Returns
     -------
     ndarray
-        uint8, shape (rows, pixels); `images` itself where nothing is asked for.
+        uint8, shape (rows, pixels); `images` itself if both options are off.
     """
     deskew, ink_spread = preprocess["deskew"], preprocess["ink_spread"]
     if not deskew and ink_spread is None:
@@ -61,30 +60,30 @@ def straighten(
 
 
 def straighten_for_each(models: Sequence[dict[str, Any]], images: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
-    """Return the images as each model wants them (see `straighten`); models that want the same share an array."""
+    """Return the images preprocessed for each model (see `straighten`). Models with equal options share an array."""
     sections = [model["preprocess"] for model in models]
-    postures = [(section["deskew"], tuple(section["ink_spread"] or ())) for section in sections]
-    wanted = dict(zip(postures, sections, strict=True))
-    straight = {posture: straighten(images, shape, section) for posture, section in wanted.items()}
-    return [straight[posture] for posture in postures]
+    keys = [(section["deskew"], tuple(section["ink_spread"] or ())) for section in sections]
+    distinct = dict(zip(keys, sections, strict=True))
+    straight = {key: straighten(images, shape, section) for key, section in distinct.items()}
+    return [straight[key] for key in keys]
 
 
 def row_maps(images: np.ndarray, deskew: bool, ink_spread: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each row's pixels are to be taken from: its first pixel's place, and the step to the next.
+    """Return where to sample each row: the position of the first sample, and the distance between samples.
 
     Parameters
     ----------
     images
         float32, shape (images, height, width).
     deskew, ink_spread
-        As in `straighten`, along the rows.
+        Options of `straighten` for the direction along the rows.
 
     Returns
     -------
     starts
-        float32, shape (images, height).
+        Pixels, float32 of shape (images, height).
     steps
-        float32, shape (images,).
+        Pixels, float32 of shape (images,).
     """
     y, x = (np.arange(size, dtype=np.float32) for size in images.shape[1:])
     of_rows, of_columns = images.sum(axis=2), images.sum(axis=1)
@@ -106,7 +105,7 @@ def row_maps(images: np.ndarray, deskew: bool, ink_spread: float | None) -> tupl
 
 
 def resample_rows(images: np.ndarray, starts: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Take the pixels of each row from its start on, a step apart, zeros beyond the edges.
+    """Sample each row at start, start + step, start + 2 · step, …, with linear interpolation and zeros outside.
 
     Parameters
     ----------
@@ -120,10 +119,10 @@ def resample_rows(images: np.ndarray, starts: np.ndarray, steps: np.ndarray) -> 
     Returns
     -------
     ndarray
-        float32, shape (images, height, width), linearly interpolated.
+        float32, shape (images, height, width).
     """
     count, height, width = images.shape
-    framed = np.zeros((count, height, width + 3), np.float32)  # a place outside is moved onto the frame
+    framed = np.zeros((count, height, width + 3), np.float32)  # positions outside are clipped to the frame
     framed[:, :, 1 : width + 1] = images
     x = np.arange(width, dtype=np.float32)
     places = starts[:, :, None] + (steps[:, None] * x)[:, None, :]

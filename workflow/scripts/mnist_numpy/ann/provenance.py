@@ -1,4 +1,7 @@
-"""What really trained a network, epoch range by epoch range: all that decides the last bits of its weights."""
+"""A record of the threads and software versions that trained each range of epochs.
+
+The last bits of the weights depend on them.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -8,10 +11,10 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 
-def circumstances(threads: int) -> dict[str, Any]:
-    """Return what this process trains with: `threads`, and the versions `python`, `numpy` and `blas`.
+def collect_circumstances(threads: int) -> dict[str, Any]:
+    """Return `threads` and the versions `python`, `numpy` and `blas` of this process.
 
-    The BLAS is named with its version and the kernel that it chose for this processor.
+    `blas` is the name of the BLAS, its version, and the kernel that it uses on this processor.
     """
     blas: dict[str, Any] = next((library for library in threadpool_info() if library["user_api"] == "blas"), {})
     named = (blas.get(key) for key in ("internal_api", "version", "architecture"))
@@ -23,26 +26,26 @@ def circumstances(threads: int) -> dict[str, Any]:
     }
 
 
-def extended(
-    trained: Sequence[dict[str, Any]], epochs: tuple[int, int], circumstance: dict[str, Any]
+def extend_record(
+    trained: Sequence[dict[str, Any]], epochs: tuple[int, int], circumstances: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return the record with some more epochs.
+    """Return the record with a further range of epochs.
 
-    Where they follow under the circumstances of the last entry they lengthen it, so that a record tells
-    nothing of where training was stopped in between.
+    If the circumstances are those of the last entry, that entry is extended. The record therefore does not
+    depend on where training was interrupted.
 
     Parameters
     ----------
     trained
-        The record so far, an entry a range: `epochs` (first and last) and the circumstances. Not altered.
+        The record so far, one entry per range: `epochs` (first and last) and the circumstances. It is not changed.
     epochs
-        First and last of those to add; none where the last is the smaller.
-    circumstance
-        What trained them (see `circumstances`).
+        First and last epoch of the new range. The range is empty if the last is smaller than the first.
+    circumstances
+        The result of `collect_circumstances`.
     """
     (first, last), earlier = epochs, list(trained)
     if last < first:
         return earlier
-    if earlier and earlier[-1] == {**circumstance, "epochs": earlier[-1]["epochs"]}:
+    if earlier and earlier[-1] == {**circumstances, "epochs": earlier[-1]["epochs"]}:
         first = earlier.pop()["epochs"][0]
-    return [*earlier, {"epochs": [first, last], **circumstance}]
+    return [*earlier, {"epochs": [first, last], **circumstances}]

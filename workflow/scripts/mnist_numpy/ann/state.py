@@ -1,4 +1,4 @@
-"""The state of a training between two epochs."""
+"""The state of training between two epochs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +8,19 @@ import numpy as np
 
 @dataclass
 class State:
-    """All that training needs to go on as if it had never stopped.
+    """Everything that training needs to continue with the same result as without interruption.
 
     Attributes
     ----------
     epoch, step
-        How many are done.
+        Number of finished epochs and steps.
     vectors
-        `parameters`, the optimizer's moments, and `ema` where the weights are averaged.
+        `parameters`, the optimizer's moments by name, and `ema` if the weights are averaged.
     generator
-        The source of all further randomness.
+        The source of all further random numbers.
     about
-        `sizes` and `options` it was trained with, and `trained`: by what, epoch range by epoch range (see
-        `provenance`).
+        `sizes` and `options` of the network, and `trained`: the versions and threads that trained each range of
+        epochs (see `provenance`).
     """
 
     epoch: int

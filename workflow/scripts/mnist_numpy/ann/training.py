@@ -1,7 +1,7 @@
 """The training of one member. The loop is in `Trainer._train_epoch`: forward, backward, update.
 
-The BLAS parallelizes the matrix products of a step. After them each of our own threads, a `Worker`, updates
-its pieces of the parameters and prepares its rows of the next batch, so threads synchronize once per step.
+BLAS parallelizes the matrix products. Between steps each thread (a `Worker`) updates its pieces of the
+parameters and prepares its rows of the next batch, so threads synchronize once per step.
 """
 
 import time
@@ -13,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from mnist_numpy.ann import augment, network, optimizers, provenance
-from mnist_numpy.ann.optimizers import Optimizer, Step
+from mnist_numpy.ann.optimizers import Optimizer, Piece, Step, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.rows import Images, as_images, shuffle
 from mnist_numpy.ann.state import State
-from mnist_numpy.ann.vectors import Piece, Vectors
+from mnist_numpy.ann.vectors import Vectors
 
 
 class Rows(NamedTuple):
-    """Labelled images: uint8 of shape (rows, pixels), class numbers of shape (rows,), and their scale."""
+    """Labelled images: uint8 of shape (rows, pixels), uint8 of shape (rows,), and their scale."""
 
     images: Images | np.ndarray
     labels: np.ndarray
@@ -29,27 +29,42 @@ class Rows(NamedTuple):
 
 
 def start(sizes: Sequence[int], options: ModelOptions, fold: int) -> State:
-    """Return the state before the first epoch of the member that leaves out `fold`."""
+    """Return the state before the first epoch.
+
+    Parameters
+    ----------
+    sizes
+        Widths of the layers from the input to the output.
+    options
+        The model's section of the config.
+    fold
+        The fold that the member is not trained on. It is part of the seed.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer is unknown.
+    """
     seed = [options["seed"], fold]
     parameters = network.initialize(
         sizes, options["output_bias"], options["initializer"], seed, np.dtype(options["dtype"])
     )
     tensors = len(network.tensor_shapes(sizes, options["output_bias"]))
-    moments = optimizers.initial_moments(options["optimizer"], parameters, tensors)
+    moments = find_optimizer(options["optimizer"]).initial_moments(options["optimizer"], parameters, tensors)
     ema = {"ema": parameters.copy()} if options["ema_decay"] else {}
-    # the third number keeps this stream apart from the one that drew the parameters
+    # the third number makes this stream independent of the one that drew the parameters
     generator = np.random.default_rng([*seed, 1])
     about = {"sizes": list(sizes), "options": options, "trained": []}
     return State(0, 0, {"parameters": parameters, **moments, **ema}, generator, about)
 
 
 class Trainer:
-    """One member in training: its state, laid out for speed, with buffers and threads.
+    """One member in training: its state, buffers and threads.
 
     Parameters
     ----------
     state
-        Where to continue from; not altered.
+        The state to continue from. It is not changed.
     rows
         The rows to train on.
     shape
@@ -57,22 +72,23 @@ class Trainer:
     options
         The model's section of the config.
     threads
-        How many threads share the work; results depend on it in the last bits.
+        Number of threads. The last bits of the results depend on it.
     """
 
     def __init__(self, state: State, rows: Rows, shape: Sequence[int], options: ModelOptions, threads: int) -> None:
         self.options, self.epoch, self.step, self.about = options, state.epoch, state.step, state.about
         self.generator = np.random.default_rng()
         self.generator.bit_generator.state = state.generator.bit_generator.state
-        self.first_epoch, self.circumstances = state.epoch + 1, provenance.circumstances(threads)
+        self.first_epoch, self.circumstances = state.epoch + 1, provenance.collect_circumstances(threads)
         augments = augment.is_active(options["augment"])
-        # the weights of a pixel that is never lit have no gradient: where nothing else moves them
-        # either, they need no arithmetic
+        optimizer = find_optimizer(options["optimizer"])
         self.rows = rows._replace(images=as_images(rows.images))
-        lit = None if augments or options["weight_decay"] else as_images(rows.images).lit_pixels()
+        # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
+        needed = augments or options["weight_decay"] or optimizer.moves_without_gradient
+        lit = None if needed else as_images(rows.images).lit_pixels()
         lit = None if lit is None or lit.all() else lit
         self.vectors = Vectors(state, options, lit, threads)
-        self.optimizer = optimizers.make_optimizer(options["optimizer"], self.vectors.used)
+        self.optimizer = optimizer(options["optimizer"], self.vectors.used)
         self.full_batch = options["batch_size"] == "full"
         count = len(rows.labels)
         self.batch_size = count if options["batch_size"] == "full" else min(options["batch_size"], count)
@@ -89,18 +105,18 @@ class Trainer:
     def run_epoch(self, total_epochs: int | None) -> dict[str, float]:
         """Train one epoch and return its row of the history.
 
-        Loss and accuracy are those of each batch before its update. The validation columns are nan, for the
-        caller to fill in.
+        Loss and accuracy are means over all batches, each evaluated before its update. The validation columns are
+        nan; the caller fills them in.
 
         Parameters
         ----------
         total_epochs
-            Length of the whole training, for schedules that look ahead.
+            Length of the whole training in epochs. None is allowed for a constant schedule.
 
         Raises
         ------
         FloatingPointError
-            Where loss, gradient or parameters are no longer finite numbers.
+            If the loss, a gradient norm or a parameter is not finite.
         """
         began = time.perf_counter()
         count = len(self.rows.labels)
@@ -128,7 +144,7 @@ class Trainer:
         }
 
     def _train_epoch(self, total_epochs: int | None) -> tuple[float, int, list[float], Step]:
-        """Train an epoch; return the sums of loss and right answers, all gradient norms, and the last step."""
+        """Train an epoch. Return the sum of losses, the number of correct rows, all gradient norms, the last step."""
         options, layers, count = self.options, self.vectors.layers, len(self.rows.labels)
         order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
         pixels = self.rows.images.shape[1]
@@ -136,7 +152,7 @@ class Trainer:
         batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
         distortions, dropout = np.random.default_rng([augment_seed, 0]), np.random.default_rng(dropout_seed)
         loss, correct, norms = 0.0, 0, []
-        # what is no longer finite is found and reported at the end of the epoch
+        # numbers that are not finite are reported at the end of the epoch
         with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, len(self.workers) - 1)) as pool:
             self._work(pool, None, None if self.images_ready else batches[0], distortions)
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
@@ -152,12 +168,12 @@ class Trainer:
                 step = self._begin_step(total_epochs)
                 self._work(pool, step, following, distortions)
                 norms.append(step.gradient_norm)
-        # a full batch has the same rows in the same order in every epoch
+        # a full batch is the same in every epoch and need not be prepared again
         self.images_ready = self.full_batch and not augment.is_active(options["augment"])
         return loss, correct, norms, step
 
     def _begin_step(self, total_epochs: int | None) -> Step:
-        """Complete the gradient, measure it, and return what to move by."""
+        """Add weight decay to the gradient, compute its norm, and return the numbers of the step."""
         options = self.options
         if options["weight_decay"]:
             self.vectors.add_weight_decay(options["weight_decay"])
@@ -169,16 +185,16 @@ class Trainer:
         share = optimizers.learning_rate_share(options["schedule"], self.step, steps_per_epoch, total_epochs)
         rate = options["learning_rate"] * share
         self.step += 1
-        # the average of few steps follows closely, so that the random start is soon forgotten
+        # the average decays faster in the first steps, so that the random initial weights soon have no effect
         ema_decay = min(options["ema_decay"], self.step / (self.step + 9))
         return Step(self.step, rate, norm, scale, ema_decay, self.optimizer.begin(self.step, rate, squares * scale**2))
 
     def _work(
         self, pool: ThreadPoolExecutor, step: Step | None, batch: np.ndarray | None, generator: np.random.Generator
     ) -> None:
-        """Let every worker update by the step and then prepare the batch, the first in this thread.
+        """Let each worker update its pieces and prepare its rows of the batch; the first worker uses this thread.
 
-        The distortions of a batch are drawn here, so that they are the same for any number of threads.
+        The distortions of a batch are drawn here, so that they do not depend on the number of threads.
         """
         distortion = self.workers[0].distortion
         drawn = None if batch is None or distortion is None else distortion.draw(len(batch), generator)
@@ -188,12 +204,12 @@ class Trainer:
             other.result()
 
     def score(self, rows: Rows) -> tuple[float, float]:
-        """Return mean loss and accuracy on some rows, with the averaged weights where there are any.
+        """Return the mean loss (nats) and the accuracy on some rows, with the averaged weights if there are any.
 
         Raises
         ------
         FloatingPointError
-            Where the loss is not a finite number.
+            If the loss is not finite.
         """
         layers = self.vectors.predicting_layers()
         images, shares = as_images(rows.images), np.array_split(np.arange(len(rows.labels)), len(self.workers))
@@ -207,15 +223,15 @@ class Trainer:
         with ThreadPoolExecutor(len(shares)) as pool:
             losses, correct = zip(*pool.map(score_share, shares), strict=True)
         loss = sum(losses) / len(rows.labels)
-        self._check_finite(loss)  # the last step of an epoch may be the one too many
+        self._check_finite(loss)  # the last step of an epoch can diverge too
         return loss, sum(correct) / len(rows.labels)
 
     def state(self) -> State:
-        """Return the state after the last epoch, valid until the next."""
+        """Return the state after the last epoch. It is valid until the next epoch."""
         epochs = self.first_epoch, self.epoch
-        trained = provenance.extended(self.about["trained"], epochs, self.circumstances)
+        trained = provenance.extend_record(self.about["trained"], epochs, self.circumstances)
         about = {**self.about, "trained": trained}
-        return State(self.epoch, self.step, self.vectors.full(), self.generator, about)
+        return State(self.epoch, self.step, self.vectors.expand(), self.generator, about)
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
@@ -228,15 +244,15 @@ class Trainer:
 
 @dataclass
 class Worker:
-    """One thread: it updates its pieces of the parameters and prepares its rows of every batch."""
+    """One thread. It updates its pieces of the parameters and prepares its rows of each batch."""
 
     number: int  # from 0
-    threads: int  # how many there are
+    threads: int  # number of workers
     optimizer: Optimizer
-    pieces: list[Piece]  # updated by this thread alone
-    rows: Rows  # all that are trained on
-    lit: np.ndarray | None  # bool, shape (pixels,): the pixels in use; None for all
-    images: np.ndarray  # the batch, shape (batch, pixels), of which each thread fills its share
+    pieces: list[Piece]  # only this thread updates them
+    rows: Rows  # all training rows
+    lit: np.ndarray | None  # bool, shape (pixels,): the pixels in use; None if all are
+    images: np.ndarray  # the batch, shape (batch, pixels); each thread fills its rows
     distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
 
     def __post_init__(self) -> None:
@@ -244,15 +260,15 @@ class Worker:
         self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
 
     def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
-        """Update by the step, then prepare the batch, each where there is one."""
+        """Update the pieces, then prepare the rows of the next batch. None skips the update or the preparation."""
         if step is not None:
             self.update(step)
         if batch is not None:
             self.prepare(batch, drawn)
 
     def update(self, step: Step) -> None:
-        """Move this thread's pieces of the parameters, and their moving average."""
-        with np.errstate(all="ignore"):  # each thread has its own; see Trainer._train_epoch
+        """Update this thread's pieces of the parameters and of their moving average."""
+        with np.errstate(all="ignore"):  # errstate is per thread; see Trainer._train_epoch
             for piece in self.pieces:
                 scratch = self.scratch[: len(piece.gradient)]
                 if step.gradient_scale != 1.0:
@@ -264,7 +280,7 @@ class Worker:
                     np.add(piece.ema, scratch, out=piece.ema)
 
     def prepare(self, batch: np.ndarray, drawn: np.ndarray | None) -> None:
-        """Gather, scale and distort this thread's rows of a batch; `drawn` are the distortions of all its rows."""
+        """Gather, scale and distort this thread's rows of a batch. `drawn` has the coefficients of the whole batch."""
         first, last = (len(batch) * (self.number + i) // self.threads for i in (0, 1))
         raw, images = self.raw[: last - first], self.images[first:last]
         as_images(self.rows.images).gather(batch[first:last], out=raw)

@@ -1,30 +1,20 @@
 """The flat vectors of a member in training: parameters, moments, moving average, gradient.
 
-Laid out for speed: without the weights of pixels that are never lit, where nothing moves them, and
-cut into pieces that one thread updates while they stay in its cache.
+The layout is chosen for speed. Weights that training cannot change, those of pixels that are 0 in every image, are
+removed. The vectors are cut into pieces that are small enough to stay in a thread's cache during an update.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from mnist_numpy.ann import network
 from mnist_numpy.ann.network import Layer
+from mnist_numpy.ann.optimizers import Piece, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.state import State
 
-PIECE = 1 << 16  # parameters updated at once
-
-
-class Piece(NamedTuple):
-    """A part of the flat vectors that one thread updates at once, as views."""
-
-    span: slice  # where it is in them
-    tensor: int  # the number of its tensor; 0 where pieces do not keep to one
-    parameters: np.ndarray
-    gradient: np.ndarray
-    ema: np.ndarray | None = None
+PIECE = 1 << 16  # the largest number of parameters in a piece
 
 
 class Vectors:
@@ -33,36 +23,36 @@ class Vectors:
     Parameters
     ----------
     state
-        Its vectors are copied, not altered.
+        The state to continue from. Its vectors are copied.
     options
         The model's section of the config.
     lit
-        bool, shape (pixels,): the pixels whose weights are in use; None for all.
+        bool, shape (pixels,): the pixels whose weights are used; None for all.
     threads
-        Each gets as many pieces as the others.
+        Number of threads. Each gets the same number of pieces.
     """
 
     def __init__(self, state: State, options: ModelOptions, lit: np.ndarray | None, threads: int) -> None:
         self.sizes, self.output_bias, self.lit = state.about["sizes"], options["output_bias"], lit
         self._full = {name: vector.copy() for name, vector in state.vectors.items()}
-        self.used = {name: self._leave_out_unlit(vector) for name, vector in self._full.items()}
+        self.used = {name: self._remove_unlit(vector) for name, vector in self._full.items()}
         self.parameters, ema = self.used["parameters"], self.used.get("ema")
         self.gradient = np.zeros_like(self.parameters)
         used_sizes = [self.sizes[0] if lit is None else int(lit.sum()), *self.sizes[1:]]
         self.tensors = network.tensor_views(self.parameters, used_sizes, self.output_bias)
         self.tensor_gradients = network.tensor_views(self.gradient, used_sizes, self.output_bias)
         self.layers, self.gradient_layers = network.as_layers(self.tensors), network.as_layers(self.tensor_gradients)
-        # as many pieces for each thread, none larger than PIECE
+        # the number of pieces is a multiple of the threads, and no piece is larger than PIECE
         count = threads * -(-self.parameters.size // (threads * PIECE))
-        by_tensor = options["optimizer"]["name"] == "norm_rms" or options["weight_decay"]
+        by_tensor = find_optimizer(options["optimizer"]).depends_on_tensor or options["weight_decay"]
         lengths = [tensor.size for tensor in self.tensors.values()] if by_tensor else [self.parameters.size]
         self.pieces = [
             Piece(span, tensor, self.parameters[span], self.gradient[span], None if ema is None else ema[span])
             for span, tensor in cut(lengths, -(-self.parameters.size // count))
         ]
 
-    def full(self) -> dict[str, np.ndarray]:
-        """Return all vectors with every pixel's weights, valid until the next update."""
+    def expand(self) -> dict[str, np.ndarray]:
+        """Return all vectors with the weights of all pixels. They are valid until the next update."""
         if self.lit is not None:
             inputs, outputs = self.sizes[:2]
             for name, used in self.used.items():
@@ -73,35 +63,45 @@ class Vectors:
         return self._full
 
     def predicting_layers(self) -> list[Layer]:
-        """Return the network to predict with: the averaged weights where there are any."""
-        vectors = self.full()
+        """Return the network for prediction: the averaged weights if `ema_decay` is set, else the parameters."""
+        vectors = self.expand()
         vector = vectors.get("ema", vectors["parameters"])
         return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
 
     def add_weight_decay(self, weight_decay: float) -> None:
-        """Add the gradient of weight_decay / 2 · Σw² over all weights; pieces have to keep to one tensor."""
+        """Add the gradient of weight_decay / 2 · Σw² over all weights . No piece may span two tensors."""
         names = list(self.tensors)
         for piece in self.pieces:
             if names[piece.tensor].startswith("weight_"):
                 np.add(piece.gradient, weight_decay * piece.parameters, out=piece.gradient)
 
     def gradient_squares(self) -> np.ndarray:
-        """Return the squared gradient norm of every tensor."""
+        """Return the squared gradient norm of each tensor, float64 of shape (tensors,)."""
         flat = [gradient.reshape(-1) for gradient in self.tensor_gradients.values()]
         return np.array([float(np.dot(gradient, gradient)) for gradient in flat])
 
-    def _leave_out_unlit(self, vector: np.ndarray) -> np.ndarray:
+    def _remove_unlit(self, vector: np.ndarray) -> np.ndarray:
         inputs, outputs = self.sizes[:2]
-        if self.lit is None or len(vector) != len(self._full["parameters"]):  # the latter: one number per tensor
+        if self.lit is None or len(vector) != len(self._full["parameters"]):  # a vector with one number per tensor
             return vector
         weight = vector[: inputs * outputs].reshape(inputs, outputs)
         return np.concatenate([weight[self.lit].reshape(-1), vector[inputs * outputs :]])
 
 
 def cut(lengths: Iterable[int], size: int) -> Iterator[tuple[slice, int]]:
-    """Cut a vector into slices of at most `size` numbers, none across two of its parts.
+    """Cut a vector into slices of at most `size` numbers, so that no slice spans two parts.
 
-    Yields each slice with the number of its part, the parts having these lengths.
+    Parameters
+    ----------
+    lengths
+        Length of each part of the vector.
+    size
+        The largest length of a slice.
+
+    Yields
+    ------
+    tuple
+        The slice, and the number of its part.
     """
     first = 0
     for part, length in enumerate(lengths):

@@ -1,6 +1,7 @@
-"""All that reads and writes files.
+"""All modules that read and write files.
 
-Tables: compression, header, columns, layout, ingest; diagnosis says what is wrong with one. Results: parquet,
-dataset (shards), folds, validation, predictions, checkpoints (training states and weights), csv_file, comparison,
-history, json_file. `atomic` writes a file whole or not at all; `errors` has the error that is the user's to fix.
+Tables are read by compression, header, columns, pixel_columns, layout and ingest; diagnosis finds the errors in one.
+Results are in parquet, dataset (shards), folds, validation, predictions, checkpoints (training states and weights),
+csv_file, comparison, history and json_file. `atomic` writes a complete file or none. `errors` has the error that a
+user can fix.
 """

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Write a complete file or none."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and move the file to `path` when all went well.
+    """Yield a path beside `path` to write to; without an error, the file is then moved to `path`.
 
-    The file is flushed to disk before it is moved. A reader sees the whole file or none, and a power
-    cut leaves one or the other.
+    The file is flushed to disk before it is moved. A reader sees the complete new file or the old one,
+    and so does a run after a power cut.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -30,6 +30,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, the whole file or none."""
+    """Write a complete text file or none."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The .npz files: training states and exported weights.
+"""Read and write the .npz files: training states and exported weights.
 
-Both open with `allow_pickle=False` and carry a JSON text `about` with what made them. The zip
-format's CRC-32 of every array is checked when it is read. The same content gives the same bytes.
+Both open with `allow_pickle=False` and have a JSON text `about` that describes what made them. The CRC-32 of
+every array, which the zip format stores, is checked when the file is read. The same content gives the same bytes.
 """
 
 import json
@@ -17,11 +17,12 @@ from mnist_numpy.ann.state import State
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import InputError
 
-DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError)  # the last: encrypted
+# zipfile raises RuntimeError for an encrypted archive
+READ_ERRORS = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 
 def write_state(path: Path, state: State) -> None:
-    """Write a training state, the whole file or none."""
+    """Write a complete training state or none."""
     arrays = {
         **state.vectors,
         "epoch": np.int64(state.epoch),
@@ -33,7 +34,7 @@ def write_state(path: Path, state: State) -> None:
 
 
 def read_state(path: Path) -> State:
-    """Read a training state; raises InputError where it is damaged or none."""
+    """Read a training state; raises InputError if it is damaged or another kind of file."""
     arrays = _read_arrays(path)
     try:
         generator = np.random.default_rng()
@@ -43,29 +44,29 @@ def read_state(path: Path) -> State:
         if "parameters" not in arrays:
             raise KeyError("parameters")
         if "trained" not in about:
-            raise KeyError("trained")  # those of an earlier version have none
-    except (*DAMAGE, TypeError) as error:
+            raise KeyError("trained")  # written by an earlier version
+    except (*READ_ERRORS, TypeError) as error:
         raise _not_ours(path, "a training state", error) from error
     return State(epoch, step, arrays, generator, about)
 
 
 def write_weights(path: Path, tensors: dict[str, np.ndarray], about: dict[str, Any]) -> None:
-    """Write the tensors weight_0, bias_0, weight_1, … of a finished network, the whole file or none."""
+    """Write the tensors weight_0, bias_0, weight_1, … of a trained network: a complete file or none."""
     _write_arrays(path, {**tensors, "about": np.str_(json.dumps(about, sort_keys=True))})
 
 
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the tensors and `about`; raises InputError where the file is damaged or none of ours."""
+    """Return the tensors and `about`; raises InputError if the file is damaged or another kind of file."""
     arrays = _read_arrays(path)
     try:
         about = json.loads(str(arrays.pop("about")))
         if not isinstance(about, dict) or "weight_0" not in arrays:
             raise KeyError("weight_0")
         if not {"deskew", "ink_spread"} <= set(about["model"]["preprocess"]):
-            raise KeyError("preprocess")  # those of an earlier version have none
+            raise KeyError("preprocess")  # written by an earlier version
         if "trained" not in about:
             raise KeyError("trained")
-    except (*DAMAGE, TypeError) as error:
+    except (*READ_ERRORS, TypeError) as error:
         raise _not_ours(path, "exported weights", error) from error
     return arrays, about
 
@@ -77,14 +78,14 @@ def _write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        # reading the arrays alone checks no more of the file than they ask for
-        with zipfile.ZipFile(path) as members:
-            wrong = members.testzip()
-        if wrong is not None:
-            raise zipfile.BadZipFile(f"bad CRC-32 of {wrong}")
+        # reading the arrays would check only the bytes that they need
+        with zipfile.ZipFile(path) as archive_file:
+            damaged = archive_file.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"bad CRC-32 of {damaged}")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except DAMAGE as error:
+    except READ_ERRORS as error:
         raise InputError(
             f"{path}: damaged or not an .npz file ({error}); delete it and run again to remake it"
         ) from error

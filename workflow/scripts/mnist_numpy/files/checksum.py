@@ -1,4 +1,4 @@
-"""The content of a file as a short text."""
+"""Compute the checksum of a file."""
 
 import hashlib
 from pathlib import Path

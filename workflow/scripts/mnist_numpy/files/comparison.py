@@ -1,4 +1,4 @@
-"""comparison.csv: the models, best first."""
+"""Read comparison.csv, which ranks the models, the best first."""
 
 from collections.abc import Container
 from pathlib import Path
@@ -9,10 +9,10 @@ from mnist_numpy.files.csv_file import read_csv
 
 
 def read_comparison(path: Path) -> pd.DataFrame:
-    """Return comparison.csv; a model may be called 1, or nan."""
+    """Read comparison.csv; a model may have the name 1 or nan."""
     return read_csv(path, ["model", "accuracy"], dtype={"model": str}, keep_default_na=False, na_values=[""])
 
 
 def best_model(comparison: pd.DataFrame, models: Container[str]) -> str:
-    """Return the first of the ranking that is a model, and not the mean of several."""
+    """Return the first model of the ranking that is not the mean of several models."""
     return next(model for model in comparison.model if model in models)

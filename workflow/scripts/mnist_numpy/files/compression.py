@@ -1,6 +1,6 @@
-"""Files in every wrapping -> the bytes within: .zip (of one file), .gz, .bz2, .xz, .zst, or none.
+"""Open a plain or compressed file: .zip (with one file), .gz, .bz2, .xz or .zst.
 
-The wrapping is told by the content, not by the name.
+The content decides which format it is, not the file's name.
 """
 
 import bz2
@@ -18,9 +18,9 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from mnist_numpy.files.errors import InputError, broken
+from mnist_numpy.files.errors import InputError, unreadable_error
 
-WRAPPINGS = {
+FORMATS = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
     b"\x1f\x8b": "gz",
@@ -28,9 +28,9 @@ WRAPPINGS = {
     b"\xfd7zXZ\x00": "xz",
     b"\x28\xb5\x2f\xfd": "zst",
 }
-BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
-LITTER = re.compile(r"/$|^__MACOSX/|(^|/)\.DS_Store$")  # folders, and what a Mac leaves in an archive
-LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels takes 3 kB at most
+READ_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
+IGNORED_MEMBERS = re.compile(r"/$|^__MACOSX/|(^|/)\.DS_Store$")  # folders, and files that macOS adds to an archive
+LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels has 3 kB at most
 
 
 @contextlib.contextmanager
@@ -40,67 +40,69 @@ def open_table(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     InputError
-        Where the file cannot be opened, is empty, or is an archive with other than one member.
+        If the file cannot be opened, is empty, or is an archive that does not have exactly one file.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: not a file but a folder, pipe or device; name a CSV file in the config")
+        raise InputError(f"{path}: this is a folder, pipe or device, not a file; name a CSV file in the config")
     try:
         with open(path, "rb") as raw:
             start = raw.read(8)
             raw.seek(0)
             if not start:
-                raise InputError(f"{path}: the file is empty; fetch it again")
-            wrapping = next((kind for magic, kind in WRAPPINGS.items() if start.startswith(magic)), "")
-            if wrapping == "zip":
+                raise InputError(f"{path}: the file is empty; download or copy it again")
+            kind = next((kind for magic, kind in FORMATS.items() if start.startswith(magic)), "")
+            if kind == "zip":
                 with open_member(path, raw) as plain:
                     yield plain
-            elif wrapping == "zst":
+            elif kind == "zst":
                 with pa.CompressedInputStream(pa.PythonFile(raw), "zstd") as plain:
                     yield plain
             else:
                 openers: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-                with openers[wrapping](raw) if wrapping else contextlib.nullcontext(raw) as plain:
+                with openers[kind](raw) if kind else contextlib.nullcontext(raw) as plain:
                     yield plain
-    except BROKEN as error:
-        raise broken(path, error) from error
+    except READ_ERRORS as error:
+        raise unreadable_error(path, error) from error
 
 
 def open_member(path: Path, raw: IO[bytes]) -> IO[bytes]:
     """Open the one file of an archive."""
     try:
         archive = zipfile.ZipFile(raw)
-        return archive.open(only_member(path, archive))
-    except (ValueError, IndexError, OverflowError, RuntimeError) as error:  # what its headers say makes no sense
-        raise broken(path, error) from error
+        return archive.open(find_only_member(path, archive))
+    except (ValueError, IndexError, OverflowError, RuntimeError) as error:  # its headers are damaged
+        raise unreadable_error(path, error) from error
 
 
-def only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    """Return the one file of an archive, or say what else is in it."""
-    members = [member for member in archive.infolist() if not LITTER.search(member.filename)]
+def find_only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """Return the one file of an archive; raises InputError if there are more, or none."""
+    members = [member for member in archive.infolist() if not IGNORED_MEMBERS.search(member.filename)]
     if any(member.filename == "[Content_Types].xml" for member in members):
-        raise InputError(f"{path}: this is a spreadsheet or document; save the table as CSV")
+        raise InputError(f"{path}: this is a spreadsheet or document, not a CSV table; save the table as CSV")
     if len(members) != 1:
         names = ", ".join(repr(member.filename[:60]) for member in members[:5]) or "nothing"
         more = ", …" if len(members) > 5 else ""
         raise InputError(
-            f"{path}: the archive holds {len(members)} files ({names}{more}); unpack it and name each CSV in the config"
+            f"{path}: the archive has {len(members)} files ({names}{more}), but must have one; "
+            "unpack it and name each CSV file in the config"
         )
     if members[0].filename.startswith("/") or ".." in members[0].filename.split("/"):
         raise InputError(
-            f"{path}: the archive's file {members[0].filename[:60]!r} leads out of its folder; do not trust the archive"
+            f"{path}: the archive has the path {members[0].filename[:60]!r}, which leads out of its folder; "
+            "do not trust this archive"
         )
     if members[0].flag_bits & 1:
-        raise InputError(f"{path}: the archive is encrypted; unpack it and name the CSV in the config")
+        raise InputError(f"{path}: the archive is encrypted; unpack it and name the CSV file in the config")
     return members[0]
 
 
-def squeezed(stream: IO[bytes], separator: str) -> IO[bytes]:
-    """Return a table's stream with one blank between cells where blanks separate them; else as it is."""
-    return io.BufferedReader(_Squeezed(stream), 1 << 20) if separator == " " else stream
+def merge_blanks(stream: IO[bytes], separator: str) -> IO[bytes]:
+    """Return a table's stream, with one blank between cells if the separator is a blank."""
+    return io.BufferedReader(_MergedBlanks(stream), 1 << 20) if separator == " " else stream
 
 
-class _Squeezed(io.RawIOBase):
-    """Lines with every run of blanks made one, and none at their ends."""
+class _MergedBlanks(io.RawIOBase):
+    """Lines in which several blanks and tabs become one blank, without blanks at both ends."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream, self.rest, self.ready = stream, b"", b""

@@ -1,4 +1,4 @@
-"""Small results in CSV files, which people read too."""
+"""Read and write small results as CSV files, which people read too."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from mnist_numpy.files.errors import damaged, not_ours
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a small table, the whole file or none."""
+    """Write a small table: a complete file or none."""
     with replacing(path) as part:
         table.to_csv(part, index=False)
 
 
 def read_csv(path: Path, columns: Sequence[str], **how: Any) -> pd.DataFrame:
-    """Read a small table of ours as pandas does; raises InputError where it is damaged or has not these columns."""
+    """Read a small result with pandas; raises InputError if it is damaged or a column is missing."""
     try:
         table = pd.read_csv(path, **how)
     except (ValueError, OSError, pd.errors.ParserError) as error:

@@ -1,7 +1,7 @@
-"""Shards of images: the Parquet schema, written from arrays and read back as arrays.
+"""Read and write shards of images as Parquet files.
 
-The only place that knows their columns. Images are Arrow's `fixed_shape_tensor` of uint8, so that any
-Arrow reader sees their shape; the file carries a checksum, which is verified when it is read.
+Only this module knows their columns. Images are Arrow's `fixed_shape_tensor` of uint8, so that any
+Arrow reader knows their shape. The file has a checksum, which is verified when it is read.
 """
 
 import itertools
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mnist_numpy.files.errors import InputError, damaged, not_ours
-from mnist_numpy.files.parquet import open_file, open_writer, read_table, verify
+from mnist_numpy.files.parquet import open_file, open_writer, read_table, verify_checksum
 
 ROW_GROUP = 4096
-MOST_LABELS = 4096  # the confusion matrix has their square
+MOST_LABELS = 4096  # the confusion matrix has the square of this number of cells
 WRITE_BATCH = 1 << 16  # pixels encoded at a time; with pyarrow's 1,024 it takes a third longer
-# Parquet has no type below 32 bits: a pixel's three bytes of zeros are kept apart, so that they cost next to nothing
+# Parquet has no type below 32 bits; this encoding stores a pixel's three zero bytes apart, and they compress well
 ENCODING = {"image.list.element": "BYTE_STREAM_SPLIT"}
 
 
@@ -32,22 +32,22 @@ class Dataset(NamedTuple):
     Attributes
     ----------
     shard
-        Position of each row's shard in `shards`; int32, shape (rows,).
+        Place of each row's shard in `shards`; int32, shape (rows,).
     shards
-        The shards' names.
+        The names of the shards.
     id
         int64 or text (object), shape (rows,).
     label
-        Class numbers, places in `labels`: int32, shape (rows,), -1 for a label that is not among them;
-        None for unlabelled shards.
+        Class numbers, which are places in `labels`, or -1 for a label that is not in it; int32, shape
+        (rows,). None for shards without labels.
     labels
-        The table's own labels, integers or texts, in the order of the classes.
+        The labels of the table, integers or texts, in the order of the classes.
     images
         uint8, shape (rows, pixels).
     shape
-        Height and width of an image.
+        Height and width of an image, pixels.
     pixel_max
-        The pixel value that stands for 1.0.
+        The pixel value of full ink.
     """
 
     shard: np.ndarray
@@ -66,41 +66,44 @@ def write_shard(
     shape: Sequence[int],
     pixel_max: int,
     found: str = "",
+    label_source: str = "the label column",
 ) -> tuple[int, list[Any]]:
-    """Write batches of (ids, labels, images) as a Parquet shard, one row group at a time; the whole file or none.
+    """Write batches of (ids, labels, images) as a Parquet shard, one row group at a time: a complete file or none.
 
     Parameters
     ----------
     path
-        Where to.
+        The file to write.
     batches
-        Ids (int64 or text) or None (then rows are numbered from 1), labels (int64 or text) or None, uint8
-        images of shape (rows, height * width).
+        Ids (int64 or text), or None to number the rows from 1; labels (int64 or text), or None; images,
+        uint8, shape (rows, height * width).
     shape
-        Height and width of an image.
+        Height and width of an image, pixels.
     pixel_max
-        The pixel value that stands for 1.0.
+        The pixel value of full ink.
     found
-        The table's layout in words: shards of one split must have the same.
+        The layout of the table in words, which must be the same in all shards of a split.
+    label_source
+        The file and column of the labels, for the message if there are too many.
 
     Returns
     -------
     int, list
-        The number of rows written, and the labels they have.
+        The number of rows, and their different labels, sorted.
+
+    Raises
+    ------
+    InputError
+        If there are more than `MOST_LABELS` different labels.
     """
     tensor = pa.fixed_shape_tensor(pa.uint8(), tuple(shape))
     batches = iter(batches)
     first = next(batches)
-    columns = {"id": first[0], "label": first[1]}
-    kinds = {
-        name: pa.string() if column is not None and column.dtype == object else pa.int64()
-        for name, column in columns.items()
-    }
-    fields = [(name, kinds[name]) for name in ("id", *["label"] * (first[1] is not None))]
-    schema = pa.schema([*fields, ("image", tensor)], metadata={"pixel_max": str(pixel_max), "found": found})
+    fields = [("id", _type_of(first[0])), *[("label", _type_of(first[1]))] * (first[1] is not None), ("image", tensor)]
+    schema = pa.schema(fields, metadata={"pixel_max": str(pixel_max), "found": found})
     seen: set[Any] = set()
     rows = 0
-    # one block is written while the next is read; leaving the `with` waits for the last
+    # one batch is written while the next is read
     with (
         open_writer(
             path, schema, use_dictionary=False, column_encoding=ENCODING, write_batch_size=WRITE_BATCH
@@ -113,12 +116,15 @@ def write_shard(
                 ids = np.arange(rows + 1, rows + 1 + len(images))
             pixels = pa.FixedSizeListArray.from_arrays(pa.array(images.reshape(-1)), images.shape[1])
             image = pa.ExtensionArray.from_storage(tensor, pixels)
-            cells = {"id": pa.array(ids, kinds["id"]), "image": image}
+            cells = {"id": pa.array(ids, schema.field("id").type), "image": image}
             if labels is not None:
-                cells["label"] = pa.array(labels, kinds["label"])
+                cells["label"] = pa.array(labels, schema.field("label").type)
                 seen |= set(pc.unique(cells["label"]).to_pylist())
                 if len(seen) > MOST_LABELS:
-                    raise InputError(f"more than {MOST_LABELS:,} different labels; set data.label to another column")
+                    raise InputError(
+                        f"{label_source} has more than {MOST_LABELS:,} different labels; if another column is the "
+                        "label, set data.label to its name; if another file has the labels, set data.train_labels"
+                    )
             last.result()
             last = writing.submit(writer.write_table, pa.table(cells).select(schema.names).cast(schema), ROW_GROUP)
             rows += len(images)
@@ -133,7 +139,7 @@ def open_shard(path: Path) -> pq.ParquetFile:
     Raises
     ------
     InputError
-        Where the file is damaged or not a shard.
+        If the file is damaged or not a shard.
     """
     shard = open_file(path)
     schema = shard.schema_arrow
@@ -142,33 +148,33 @@ def open_shard(path: Path) -> pq.ParquetFile:
     if not isinstance(schema.field("image").type, pa.FixedShapeTensorType):
         raise not_ours(path, "its images have no shape")
     if not (schema.metadata or {}).get(b"pixel_max", b"").isdigit():
-        raise not_ours(path, "it does not say its pixel_max")
+        raise not_ours(path, "it has no pixel_max")
     if b"labels" not in (shard.metadata.metadata or {}):
-        raise not_ours(path, "it does not say its labels")
+        raise not_ours(path, "it has no list of labels")
     return shard
 
 
 def image_form(shard: pq.ParquetFile) -> tuple[tuple[int, int], int]:
-    """Return an open shard's image shape and `pixel_max`."""
+    """Return the shape of an image and `pixel_max` of an open shard."""
     schema = shard.schema_arrow
     height, width = schema.field("image").type.shape
     return (height, width), int(schema.metadata[b"pixel_max"])
 
 
 def find_labels(paths: Sequence[Path], named: Any = "auto") -> list[Any]:
-    """Return all labels of some shards in the order of the classes: as named, else numbers or texts sorted.
+    """Return all labels of some shards in the order of the classes: as `named`, or sorted.
 
     Raises
     ------
     InputError
-        Where a shard is unlike the first: in its columns, or in how its table was read.
+        If a shard is damaged, or its columns or the layout of its table differ from those of the first.
     """
     first: pq.ParquetFile | None = None
     seen: set[Any] = set()
     for path in paths:
         shard = open_shard(path)
         first = first or shard
-        check_alike(path, shard, paths[0], first)
+        check_same_layout(path, shard, paths[0], first)
         try:
             seen |= set(json.loads(shard.metadata.metadata[b"labels"]))
         except (ValueError, TypeError) as error:
@@ -178,22 +184,23 @@ def find_labels(paths: Sequence[Path], named: Any = "auto") -> list[Any]:
     return list(map(str, named)) if any(isinstance(label, str) for label in named) else list(named)
 
 
-def check_alike(path: Path, shard: pq.ParquetFile, other: Path, first: pq.ParquetFile) -> None:
-    """Refuse a shard whose table was read otherwise than that of the first of its split."""
+def check_same_layout(path: Path, shard: pq.ParquetFile, other: Path, first: pq.ParquetFile) -> None:
+    """Refuse a shard whose table has another layout than the first table of its split."""
     if shard.schema_arrow.equals(first.schema_arrow, check_metadata=True):
         return
-    told = [
+    layouts = [
         f"{path.stem}: {read.schema_arrow.metadata.get(b'found', b'').decode(errors='replace')}, "
         f"{' x '.join(map(str, image_form(read)[0]))} pixels, {' and '.join(map(str, read.schema_arrow.types[:-1]))}"
         for path, read in ((other, first), (path, shard))
     ]
     raise InputError(
-        f"the tables are read in two ways: {told[0]}; {told[1]}; set the keys of data that settle it for both"
+        f"the tables have different layouts: {layouts[0]}; {layouts[1]}; "
+        "make the tables alike, or set the keys of data that make their layouts the same"
     )
 
 
 def class_numbers(column: Any, labels: Sequence[Any]) -> np.ndarray:
-    """Return the places of labels in the list of all labels, int32; -1 for one that is not in it."""
+    """Return the class numbers of a column of labels, int32: places in `labels`, or -1 for any other label."""
     if not labels:
         return np.full(len(column), -1, np.int32)
     values = pa.array(labels)
@@ -203,37 +210,37 @@ def class_numbers(column: Any, labels: Sequence[Any]) -> np.ndarray:
 
 
 def iterate_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, pa.ChunkedArray | None]]:
-    """Yield ids, images (uint8, one row an image) and the table's own labels of each row group of a shard."""
+    """Yield ids, images (uint8, shape (rows, pixels)) and the table's labels of each row group of a shard."""
     shard = open_shard(path)
-    verify(path)
+    verify_checksum(path)
     for group in range(shard.num_row_groups):
         try:
             table = shard.read_row_group(group)
         except (pa.ArrowException, OSError) as error:
             raise damaged(path, error) from error
         label = table["label"] if "label" in table.column_names else None
-        yield table["id"].to_numpy(), _pixels(table["image"]), label
+        yield table["id"].to_numpy(), _as_matrix(table["image"]), label
 
 
 def read_shards(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
-    """Read whole shards into memory, one byte a pixel.
+    """Read complete shards into memory, one byte per pixel.
 
     Parameters
     ----------
     paths
-        Shards that `write_shard` made, of one shape and `pixel_max`.
+        Shards that `write_shard` made, with the same layout.
     labels
-        All labels in the order of the classes, or `auto` for those the shards have.
+        All labels in the order of the classes, or `auto` for the labels of the shards, sorted.
 
     Raises
     ------
     InputError
-        Where a file is damaged, not a shard, or unlike the first.
+        If a file is damaged, not a shard, or has another layout than the first.
     """
     data = read_keys(paths, labels)
     images = np.empty((len(data.id), data.shape[0] * data.shape[1]), np.uint8)
     start = 0
-    # one row group at a time, so that memory holds each image once
+    # one row group at a time, so that each image is in memory once
     for path in paths:
         for _, group, _ in iterate_images(path):
             images[start : start + len(group)] = group
@@ -242,7 +249,7 @@ def read_shards(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
 
 
 def read_keys(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
-    """Read whole shards as `read_shards` does, but none of their images: these have no pixels here."""
+    """Read complete shards as `read_shards` does, but without images: these have shape (rows, 0)."""
     ids, numbers, counts = [], [], []
     labels = find_labels(paths, labels)
     first = open_shard(paths[0])
@@ -267,7 +274,7 @@ def read_keys(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
 
 
 def read_images(paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
-    """Return the images of some rows, numbered through all shards, in the order asked for."""
+    """Return the images of some rows in the given order; rows are numbered through all shards."""
     found: dict[int, np.ndarray] = {}
     wanted, start = np.sort(rows), 0
     for path in paths:
@@ -284,6 +291,10 @@ def count_rows(path: Path) -> int:
     return open_file(path).metadata.num_rows
 
 
-def _pixels(column: pa.ChunkedArray) -> np.ndarray:
+def _type_of(column: np.ndarray | None) -> pa.DataType:
+    return pa.string() if column is not None and column.dtype == object else pa.int64()
+
+
+def _as_matrix(column: pa.ChunkedArray) -> np.ndarray:
     chunks = [chunk.storage.flatten().to_numpy().reshape(len(chunk), -1) for chunk in column.chunks]
     return np.concatenate(chunks) if len(chunks) != 1 else chunks[0]

@@ -1,27 +1,27 @@
-"""The error that is the user's to fix, and the sentences that several readers share."""
+"""The error that a user can fix, and the messages that several readers share."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 class InputError(Exception):
-    """The user's data, configuration or results are not as they must be.
+    """An error in the user's data, configuration or results, which the user can fix.
 
-    The message is one to show as it is: what is wrong, where, and what to do.
+    The message is shown as it is. It says what is wrong, where, and what to do.
     """
 
 
-def broken(path: Path, error: Exception) -> InputError:
-    """Say that a file cannot be read to its end, and what to do; memory that is lacking is no fault of the file."""
+def unreadable_error(path: Path, error: Exception) -> InputError:
+    """Return the error for a file that cannot be opened or read to its end; raise a lack of memory as it is."""
     if isinstance(error, MemoryError):
         raise error
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return InputError(f"{path}: {error.strerror}; check the path, and that you may read it")
-    return InputError(f"{path}: damaged or cut short ({error}); fetch or copy the file again")
+        return InputError(f"{path}: {error.strerror}; check the path and the permission to read it")
+    return InputError(f"{path}: the file is damaged or incomplete ({error}); download or copy it again")
 
 
 def damaged(path: Path, error: Exception | str) -> InputError:
-    """Say that a file cannot be read, and what to do; memory that is lacking is no fault of the file."""
+    """Return the error for a result that cannot be read; raise a lack of memory as it is."""
     if isinstance(error, MemoryError):
         raise error
     kind = {".csv": "CSV", ".json": "JSON", ".npy": "NumPy"}.get(path.suffix, "Parquet")
@@ -29,17 +29,22 @@ def damaged(path: Path, error: Exception | str) -> InputError:
 
 
 def not_ours(path: Path, reason: str) -> InputError:
-    """Say that a file is another than is expected here, and what to do."""
-    return InputError(f"{path}: not what this workflow writes here: {reason}; delete it and run again to remake it")
+    """Return the error for a file that this workflow did not write."""
+    return InputError(f"{path}: not a file that this workflow writes: {reason}; delete it and run again to remake it")
 
 
 def format_names(names: Sequence[str], limit: int = 4) -> str:
-    """Return the first of some names as text that is safe to show, each cut short."""
+    """Return the first names as text that is safe to print, each with 40 characters at most."""
     parts = [name if len(name) <= 40 else f"{name[:40]}…" for name in names[:limit]]
     parts = [part if part.isprintable() and part.strip() else repr(part) for part in parts]
     return ", ".join(parts) + (", …" if len(names) > limit else "")
 
 
+def format_column(names: Sequence[str], place: int, named: bool) -> str:
+    """Return how a message names a column: by its name if the table has a header, else by its number from 1."""
+    return f"column {format_names([names[place]])}" if named and names[place] else f"column {place + 1}"
+
+
 def printable(text: str) -> str:
-    """Return a text without anything that a terminal would obey."""
+    """Return a text without control characters, which a terminal would obey."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

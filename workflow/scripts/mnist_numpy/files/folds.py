@@ -1,4 +1,4 @@
-"""The fold of each training row, in a Parquet file."""
+"""Read and write the fold of each training row, a Parquet file."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from mnist_numpy.files.parquet import read_table, row_keys, write_table
 
 
 class Folds(NamedTuple):
-    """Which fold each training row belongs to; -1 where there are no folds."""
+    """The fold of each training row; -1 if there are no folds."""
 
     shard: np.ndarray
     shards: list[str]
@@ -26,7 +26,7 @@ def write_folds(path: Path, dataset: Dataset, fold: np.ndarray) -> None:
 
 
 def read_folds(path: Path) -> Folds:
-    """Read what `write_folds` wrote; raises InputError where it is damaged."""
+    """Read a file of `write_folds`; raises InputError if it is damaged."""
     table = read_table(path, ["shard", "id", "fold"])
     shard = table["shard"].combine_chunks()
     ids, fold = table["id"].to_numpy(), table["fold"].to_numpy()
@@ -34,12 +34,12 @@ def read_folds(path: Path) -> Folds:
 
 
 def match_folds(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return the fold of each row of the dataset, checked to be of these very rows."""
+    """Return the fold of each row of the dataset; raises InputError if the file has other rows."""
     folds = read_folds(path)
     if not (
         folds.shards == dataset.shards
         and np.array_equal(folds.shard, dataset.shard)
         and np.array_equal(folds.id, dataset.id)
     ):
-        raise not_ours(path, "its rows are not those of the train shards")
+        raise not_ours(path, "its rows are not the rows of the training shards")
     return folds.fold

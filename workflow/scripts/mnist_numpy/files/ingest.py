@@ -1,8 +1,8 @@
-"""A table -> validated record batches, streamed.
+"""Read a table as a stream of validated batches of rows.
 
-pyarrow parses whole numbers straight into `uint8`, so that an ordinary file is read at the speed of
-the parser and memory holds one block at a time. Only when a file is refused is it read again, slowly,
-by `diagnosis.refuse`, to say which cells are wrong.
+pyarrow parses integers directly into `uint8`. So an ordinary file is read at the speed of the parser,
+with one block in memory at a time. Only a bad file is read a second time, slowly, by
+`diagnosis.refuse`, which names the bad cells.
 """
 
 import csv
@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, whole_share
-from mnist_numpy.files.compression import BROKEN, LONGEST_LINE, open_table, squeezed
-from mnist_numpy.files.diagnosis import Allowed, bounded_lines, refuse
-from mnist_numpy.files.errors import InputError, broken
+from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share
+from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, merge_blanks, open_table
+from mnist_numpy.files.diagnosis import Check, read_bounded_lines, refuse
+from mnist_numpy.files.errors import InputError, unreadable_error
 from mnist_numpy.files.header import NUMBER
 from mnist_numpy.files.layout import Layout
 
-GROUP_ROWS, GROUP_PIXELS = 4096, 1 << 24  # of a batch, and of a shard's row group
+GROUP_ROWS, GROUP_PIXELS = 4096, 1 << 24  # the most of a batch, and of a row group of a shard
 INT64 = range(-(2**63), 2**63)
-INTEGER = re.compile(r"[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]{1,16})[ \t]*", re.ASCII)  # what pyarrow takes
+INTEGER = re.compile(r"[ \t]*(-?[0-9]+|0[xX][0-9a-fA-F]{1,16})[ \t]*", re.ASCII)  # what pyarrow accepts
 
 
 class Batch(NamedTuple):
@@ -34,11 +34,11 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids
-        int64 or text (object), shape (rows,), or None where no id column was asked for.
+        int64 or text (object), shape (rows,), or None without an id column.
     labels
-        int64 or text (object), shape (rows,), or None where the table has none.
+        int64 or text (object), shape (rows,), or None without labels.
     images
-        uint8, shape (rows, pixels), from 0 to the layout's `pixel_max`, image row by image row.
+        uint8, shape (rows, pixels), from 0 to the layout's `pixel_max`, row by row of each image.
     """
 
     ids: np.ndarray | None
@@ -52,9 +52,9 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     Parameters
     ----------
     path
-        The file, plain or as .zip (one member), .gz, .bz2, .xz or .zst; told by its content.
+        The file, plain or compressed; see `compression.open_table`.
     layout
-        As `layout.look` found it.
+        What `layout.detect_layout` found.
 
     Yields
     ------
@@ -64,7 +64,7 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     Raises
     ------
     InputError
-        With file, row, line, column, value and key where the table is not as `layout` says.
+        If a cell does not have the values of `layout`; the message names row, line, column, value and key.
     """
     names = [f"f{place}" for place in range(len(layout.names))]
     kinds = dict.fromkeys(layout.pixels, pa.float64() if layout.decimals else pa.uint8())
@@ -73,13 +73,13 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         kinds[layout.id] = pa.string() if layout.id_text else pa.int64()
     rows, reason = 0, ""
     try:
-        # closed before anything is told: a reader at work would end the interpreter's exit in an abort
+        # the reader is closed before an error is raised; an open one would abort the interpreter at its exit
         with (
             open_table(path) as stream,
             pa.csv.open_csv(
-                squeezed(stream, layout.separator),
+                merge_blanks(stream, layout.separator),
                 read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE, column_names=names, skip_rows=layout.skip),
-                # a line break in a cell of some other column must not depend on where a block ends
+                # otherwise a line break in a cell would be valid or not, depending on where a block ends
                 parse_options=pa.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
                 convert_options=pa.csv.ConvertOptions(
                     column_types={names[place]: kind for place, kind in kinds.items()},
@@ -89,7 +89,7 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
             ) as reader,
         ):
             for table in reader:
-                batch = as_batch(table, layout)
+                batch = convert_batch(table, layout)
                 if batch is None:
                     reason = "a value is out of range"
                     break
@@ -98,18 +98,19 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
                     yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         reason = str(error)
-    except BROKEN as error:
-        raise broken(path, error) from error
+    except READ_ERRORS as error:
+        raise unreadable_error(path, error) from error
     if reason:
-        refuse(path, layout.names, layout.separator, layout.skip > 0, list(allowed(layout)), reason)
+        refuse(path, layout, list(list_checks(layout)), reason)
     if rows == 0:
-        raise InputError(f"{path}: only a header, no rows; fetch the file again")
+        raise InputError(f"{path}: the file has a header but no rows; download or copy it again")
 
 
-def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
-    """Yield the same rows in batches of one length, which how the numbers are written does not decide.
+def regroup(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
+    """Yield the same rows in batches of a fixed length.
 
-    Shards, and what is predicted of them, are then the same to the last bit for any layout of a table.
+    The length does not depend on how the numbers are written in the file. So the shards and the
+    predictions are identical, to the last bit, for every layout of a table.
     """
     rows = max(1, min(GROUP_ROWS, GROUP_PIXELS // pixels))
     waiting: list[Batch] = []
@@ -118,15 +119,15 @@ def grouped(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:
         waiting.append(batch)
         count += len(batch.images)
         while count >= rows:
-            whole = joined(waiting)
-            yield part_of(whole, slice(rows))
-            waiting = [part_of(whole, slice(rows, None))]
+            whole = join_batches(waiting)
+            yield slice_batch(whole, slice(rows))
+            waiting = [slice_batch(whole, slice(rows, None))]
             count -= rows
     if count:
-        yield joined(waiting)
+        yield join_batches(waiting)
 
 
-def joined(batches: Sequence[Batch]) -> Batch:
+def join_batches(batches: Sequence[Batch]) -> Batch:
     """Return some batches as one."""
     ids, labels, images = zip(*batches, strict=True)
     return Batch(
@@ -136,15 +137,15 @@ def joined(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def part_of(batch: Batch, rows: slice) -> Batch:
+def slice_batch(batch: Batch, rows: slice) -> Batch:
     """Return some rows of a batch."""
     ids, labels, images = batch
     return Batch(None if ids is None else ids[rows], None if labels is None else labels[rows], images[rows])
 
 
-def as_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
-    """Split a parsed block into ids, labels and a row-major image matrix; None where a value is out of range."""
-    # by columns, then turned: twice as fast as by rows at once
+def convert_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
+    """Split a parsed block into ids, labels and a row-major matrix of images; None if a value is not allowed."""
+    # column-major first, then transposed: twice as fast as row-major at once
     pixels = table.select(range(len(layout.pixels))).to_tensor(row_major=False).to_numpy()
     if layout.decimals:
         if not ((pixels >= layout.low) & (pixels <= layout.high)).all():
@@ -159,21 +160,21 @@ def as_batch(table: pa.RecordBatch, layout: Layout) -> Batch | None:
     columns = [table.column(len(layout.pixels) + number) for number in range(len(layout.label))]
     if not columns:
         return Batch(ids, None, images)
-    labels = as_labels(columns[0], layout) if len(columns) == 1 else hot_labels(np.column_stack(columns), layout)
+    labels = parse_labels(columns[0], layout) if len(columns) == 1 else decode_one_hot(np.column_stack(columns), layout)
     return None if labels is None else Batch(ids, labels, images)
 
 
-def as_labels(column: pa.Array, layout: Layout) -> np.ndarray | None:
-    """Return a block's labels, int64 or text; None where one is not allowed."""
+def parse_labels(column: pa.Array, layout: Layout) -> np.ndarray | None:
+    """Return the labels of a block, int64 or text (object); None if one is not allowed."""
     encoded = pc.dictionary_encode(column)
-    labels = [as_label(cell, layout) for cell in encoded.dictionary.to_pylist()]
+    labels = [parse_label(cell, layout) for cell in encoded.dictionary.to_pylist()]
     if None in labels:
         return None
     return np.array(labels, object if layout.text else np.int64)[encoded.indices.to_numpy()]
 
 
-def as_label(cell: str, layout: Layout) -> int | str | None:
-    """Return the label that a cell holds: text, or a whole number also where it is written 7.0; None for none."""
+def parse_label(cell: str, layout: Layout) -> int | str | None:
+    """Return the label in a cell: a text, or an integer, which may be written 7.0; None if it is not allowed."""
     cell = cell.strip()
     label: int | str | None = None
     if layout.text:
@@ -184,79 +185,98 @@ def as_label(cell: str, layout: Layout) -> int | str | None:
     return label if layout.labels is None or label in layout.labels else None
 
 
-def hot_labels(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
-    """Return the place of the one 1 in each row, others 0; None where a row is not so."""
+def decode_one_hot(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
+    """Return the place of the 1 in each row, int64, shape (rows,); None if a row is not one 1 and otherwise 0."""
     labels = columns.argmax(axis=1)
     if not np.array_equal(columns, np.eye(columns.shape[1])[labels]):
         return None
     return labels.astype(np.int64) if layout.labels is None or layout.labels.issuperset(labels.tolist()) else None
 
 
-# --- What a refusal says ------------------------------------------------------------------------
+# --- Messages -----------------------------------------------------------------------------------
 
 
-def allowed(layout: Layout) -> Iterator[Allowed]:
-    """Yield what the cells of a table may hold, for `diagnosis.refuse`."""
-    low, high = layout.low, layout.high
-    if layout.decimals:
-        what = f"is not a number from {low:g} to {high:g} (data.pixel_min, data.pixel_max)"
-        yield Allowed(layout.pixels, lambda cell: bool(NUMBER.fullmatch(cell)) and low <= float(cell) <= high, what)
-    else:
-        values, what = range(int(high) + 1), f"is not an integer from 0 to {high:g} (data.pixel_max)"
-        yield Allowed(layout.pixels, lambda cell: is_integer(cell, values), what)
+def list_checks(layout: Layout) -> Iterator[Check]:
+    """Yield the checks of a table's cells that `diagnosis.refuse` makes."""
+    yield Check(layout.pixels, lambda cell: check_pixel(cell, layout))
     if len(layout.label) == 1:
-        kind = "is no label" if layout.text else "is not a whole number, as the labels before it are (data.labels)"
-        what = kind if layout.labels is None else "is none of data.labels"
-        yield Allowed(layout.label, lambda cell: as_label(cell, layout) is not None, what)
+        not_a_label = explain_label(layout)
+        yield Check(layout.label, lambda cell: not_a_label if parse_label(cell, layout) is None else "")
     elif layout.label:
         zeros = [0.0] * (len(layout.label) - 1)
+        one_hot = f"its {len(layout.label)} label cells must be one 1 and otherwise 0 (data.label: one_hot)"
 
-        def one_hot(cells: list[str]) -> bool:
-            return all(map(NUMBER.fullmatch, cells)) and sorted(map(float, cells)) == [*zeros, 1.0]
+        def fault(cells: list[str]) -> str:
+            good = all(map(NUMBER.fullmatch, cells)) and sorted(map(float, cells)) == [*zeros, 1.0]
+            return "" if good else one_hot
 
-        what = f"its last {len(layout.label)} cells are not one 1 and else 0 (data.label: one_hot)"
-        yield Allowed(layout.label, one_hot, what, together=True)
+        yield Check(layout.label, fault, together=True)
     if layout.id is not None and not layout.id_text:
-        what = f"is not an integer from {INT64.start} to {INT64.stop - 1} (64 bits), as the ids before it are"
-        yield Allowed([layout.id], lambda cell: is_integer(cell, INT64), what)
+        not_an_id = "is not a 64-bit integer, but the ids in the first rows are integers"
+        yield Check([layout.id], lambda cell: "" if parse_integer(cell) in INT64 else not_an_id)
 
 
-def is_integer(cell: str, values: range) -> bool:
-    """Tell whether a cell is one of some integers, as pyarrow would read it."""
+def explain_label(layout: Layout) -> str:
+    """Return what is wrong with a cell that is not a label of the layout."""
+    if layout.labels is not None:
+        return "is not in data.labels"
+    if layout.text:
+        return "is not a label"
+    return "is not an integer, but the labels in the first rows are; if it is a label, list all labels in data.labels"
+
+
+def check_pixel(cell: str, layout: Layout) -> str:
+    """Return what is wrong with the cell of a pixel, and which key allows other values; empty if it is good."""
+    low, high = layout.low, layout.high
+    kind = "a number" if layout.decimals else "an integer"
+    value: float | None = parse_integer(cell)
+    if layout.decimals:
+        value = float(cell) if NUMBER.fullmatch(cell) else None
+    if value is not None and low <= value <= high:
+        return ""
+    hint = ""
+    if value is not None and value < low:
+        hint = " (to allow smaller values, set data.pixel_min)"
+    elif value is not None:
+        hint = " (to allow larger values, set data.pixel_max)"
+    return f"is not {kind} from {low:g} to {high:g}{hint}"
+
+
+def parse_integer(cell: str) -> int | None:
+    """Return the integer in a cell as pyarrow reads it; None for any other cell."""
     match = INTEGER.fullmatch(cell)
     if match is None or len(match[1]) > 40:
-        return False
-    return int(match[1], 16 if "x" in match[1].lower() else 10) in values
+        return None
+    return int(match[1], 16 if "x" in match[1].lower() else 10)
 
 
 # --- Labels in a file of their own --------------------------------------------------------------
 
 
 def read_labels(path: Path, layout: Layout) -> np.ndarray:
-    """Return the labels of a file with one label a line, int64 or text, shape (rows,).
+    """Return the labels of a file with one label per line, int64 or text (object), shape (rows,).
 
-    A first line that is a usual name of labels, or a text above whole numbers, is a header.
+    The first line is a header if it is a usual name of labels, or a text above integers.
 
     Raises
     ------
     InputError
-        Where a line is no label.
+        If a line is not a label, or has several cells.
     """
     try:
         with open_table(path) as stream:
-            rows = [(row, number) for number, row in enumerate(csv.reader(bounded_lines(stream)), 1) if row]
-    except (csv.Error, *BROKEN) as error:
-        raise broken(path, error) from error
+            rows = [(row, number) for number, row in enumerate(csv.reader(read_bounded_lines(stream)), 1) if row]
+    except (csv.Error, *READ_ERRORS) as error:
+        raise unreadable_error(path, error) from error
     wide = next((number for row, number in rows if len(row) > 1), None)
     if wide is not None:
-        raise InputError(f"{path}: line {wide} has more than one cell; a file of labels has one label a line")
+        raise InputError(f"{path}: line {wide} has more than one cell; a file of labels needs one label per line")
     cells = [row[0].strip() for row, _ in rows]
-    share = whole_share(cells[1:])
+    share = compute_whole_share(cells[1:])
     named = cells[:1] and (cells[0].lower() in LABEL_NAMES or (share >= MOSTLY and not NUMBER.fullmatch(cells[0])))
     layout = layout._replace(text=share < MOSTLY if layout.labels is None else layout.text)
-    labels = [as_label(cell, layout) for cell in cells[bool(named) :]]
+    labels = [parse_label(cell, layout) for cell in cells[bool(named) :]]
     if None in labels:
         bad = labels.index(None) + bool(named)
-        why = "is none of data.labels" if layout.labels is not None else "is no label like those before it"
-        raise InputError(f"{path}: line {rows[bad][1]}: {cells[bad][:40]!r} {why}; mend it")
+        raise InputError(f"{path}: line {rows[bad][1]}: {cells[bad][:40]!r} {explain_label(layout)}; fix this line")
     return np.array(labels, object if layout.text else np.int64)

@@ -1,6 +1,7 @@
-"""What columns a table has, and what their cells may hold: found by looking, or as the config says.
+"""Detect the layout of a table: its columns, and the values that their cells may have.
 
-Nothing is guessed: where two answers are possible, the table is refused and both are named.
+The first rows decide what the config does not say. A table that can be read in two ways is refused,
+and the message names both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,40 +12,47 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mnist_numpy.files.columns import all_whole, cells_of, find_columns, find_id, label_is_text, whole_share
-from mnist_numpy.files.errors import InputError, format_names
-from mnist_numpy.files.header import SEPARATORS, Head, read_head
+from mnist_numpy.files.columns import (
+    are_integers,
+    compute_whole_share,
+    find_columns,
+    find_id,
+    has_text_labels,
+    read_cells,
+)
+from mnist_numpy.files.errors import InputError, format_column, format_names
+from mnist_numpy.files.header import DECIMAL_COMMA, SEPARATORS, Head, decimal_comma_error, read_head
 
 
 class Layout(NamedTuple):
-    """The columns of a table by their places, and the values they may hold.
+    """The columns of a table by their places, and the values that their cells may have.
 
     Attributes
     ----------
     separator, skip, names
-        As `header.Head` has them.
+        See `header.Head`.
     pixels
-        The pixel columns, image row by image row.
+        The pixel columns, row by row of an image.
     shape
-        Height and width of an image.
+        Height and width of an image, pixels.
     low, high
-        The values that stand for no ink and for full ink; the other way round with `invert`.
+        The values of no ink and of full ink, or the reverse with `invert`.
     decimals
-        Whether pixels may be written with a point; else they are whole numbers from 0 to at most 255.
+        Whether pixels may have decimal points; else they are integers from 0 to `high`, at most 255.
     invert
-        Whether small values are ink.
+        Whether low values are ink.
     label
-        The label column; none, or one a class (one_hot).
+        The label column: none, one, or one per class (one_hot).
     text
-        Whether labels are text; else they are whole numbers.
+        Whether labels are text; else they are integers.
     labels
-        The labels that may be, or None where any may.
+        The allowed labels, or None to allow any.
     id, id_text
         The id column or None, and whether ids are text.
     found
-        What is said of it, but for the rows and labels.
+        A description of the layout, without the number of rows and the labels.
     notes
-        What a person should know of it.
+        Warnings, one line each.
     """
 
     separator: str
@@ -66,26 +74,31 @@ class Layout(NamedTuple):
 
     @property
     def pixel_max(self) -> int:
-        """The stored value of full ink: as in the table where its pixels are stored as they are."""
+        """The stored value of full ink: 255 if pixels are rescaled, else as in the table."""
         return 255 if self.decimals else int(self.high)
 
 
-def look(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> tuple[Layout, np.ndarray]:
-    """Return the layout of a table, and its first images, shape (rows, pixels), from 0 (no ink) to 1.
+def detect_layout(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> tuple[Layout, np.ndarray]:
+    """Detect the layout of a table from its first rows.
 
     Parameters
     ----------
     path
-        The file, plain or packed.
+        The file, plain or compressed.
     keys
-        Of the config's `data` section; what is `auto` or not there is found.
+        Keys of the config's `data` section; a missing key is `auto`.
     labelled
-        Whether there must be a label; None where there may be one.
+        Whether the table has a label; None if it may have one.
+
+    Returns
+    -------
+    Layout, array
+        The layout, and the first images: float64, shape (rows, pixels), from 0 (no ink) to 1 (full ink).
 
     Raises
     ------
     InputError
-        Where the file is no table of images, or could be read in two ways.
+        If the file is not a table of images, or can be read in two ways.
     """
     head = read_head(path, keys)
     identity = find_id(path, head, keys.get("id"))
@@ -93,7 +106,7 @@ def look(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> t
     order = keys.get("order", "auto")
     if order == "columns":
         pixels = [pixels[column * shape[0] + row] for row in range(shape[0]) for column in range(shape[1])]
-    values, written = pixel_values(head, pixels)
+    values, written = read_pixels(path, head, pixels)
     low, high = find_range(path, keys, values, written)
     invert = keys.get("invert", "auto") is True
     listed = keys.get("labels", "auto")
@@ -108,21 +121,21 @@ def look(path: Path, keys: Mapping[str, Any], labelled: bool | None = None) -> t
         decimals=written or low != 0 or high > 255 or high != int(high),
         invert=invert,
         label=label,
-        text=len(label) == 1 and label_is_text(head, label[0]) if listed == "auto" else not all_whole(listed),
-        labels=None if listed == "auto" else frozenset(listed if all_whole(listed) else map(str, listed)),
+        text=len(label) == 1 and has_text_labels(head, label[0]) if listed == "auto" else not are_integers(listed),
+        labels=None if listed == "auto" else frozenset(listed if are_integers(listed) else map(str, listed)),
         id=identity,
-        id_text=identity is not None and whole_share(cells_of(head, identity)) < 1,
+        id_text=identity is not None and compute_whole_share(read_cells(head, identity)) < 1,
         found="",
         notes=[],
     )
     images = (values - low) / (high - low)
     images = np.nan_to_num(1 - images if invert else images)
-    notes = list(notes_on(images, layout, keys))
-    return layout._replace(found=found(head, layout, order), notes=notes), images
+    notes = list(collect_notes(images, layout, keys))
+    return layout._replace(found=describe_layout(head, layout, order), notes=notes), images
 
 
-def found(head: Head, layout: Layout, order: str) -> str:
-    """Say what a table's layout is, in the words of the config's keys."""
+def describe_layout(head: Head, layout: Layout, order: str) -> str:
+    """Return a description of a layout, in the words of the config's keys."""
     parts = ["header" if head.named else "no header"]
     if not layout.label:
         parts.append("no label")
@@ -141,8 +154,8 @@ def found(head: Head, layout: Layout, order: str) -> str:
     return ", ".join([*parts, *["dark ink"] * layout.invert])
 
 
-def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> list[str]:
-    """Return what a person should know of a table: columns not read, dark ink, pixels of a small range."""
+def collect_notes(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> list[str]:
+    """Return warnings about a table: unused columns, a bright background, a small range of pixels."""
     notes = []
     used = {*layout.pixels, *layout.label, layout.id}
     unread = [name for place, name in enumerate(layout.names) if place not in used and name]
@@ -153,22 +166,30 @@ def notes_on(images: np.ndarray, layout: Layout, keys: Mapping[str, Any]) -> lis
         square = images.reshape(-1, *layout.shape)
         border = np.concatenate([square[:, 0], square[:, -1], square[:, 1:-1, 0], square[:, 1:-1, -1]], axis=1)
         if np.mean(border.mean(axis=1) > 0.5) > 0.5:
-            to = "false" if layout.invert else "true"
-            notes.append(f"the border of most images is bright: if that is paper and not ink, set data.invert: {to}")
+            kind, invert = ("dark", "false") if layout.invert else ("bright", "true")
+            notes.append(
+                f"the border of most images is {kind}; if {kind} pixels are the background, set data.invert: {invert}"
+            )
         most = images.max() * layout.high
-        asked = layout.high == 255 and layout.low == 0 and keys.get("pixel_max", "auto") == "auto"
-        if asked and not layout.invert and 0 < most <= 127:
-            notes.append(f"the largest pixel is {most:.0f}: if that is full ink, set data.pixel_max: {most:.0f}")
+        assumed = layout.high == 255 and layout.low == 0 and keys.get("pixel_max", "auto") == "auto"
+        if assumed and not layout.invert and 0 < most <= 127:
+            notes.append(f"the largest pixel is {most:.0f}; if this is full ink, set data.pixel_max: {most:.0f}")
     return notes
 
 
 # --- Pixels -------------------------------------------------------------------------------------
 
 
-def pixel_values(head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
-    """Return the first rows' pixels, NaN in a column with a bad cell, and whether most rows have a decimal point."""
+def read_pixels(path: Path, head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
+    """Return the pixels of the first rows, NaN in a column with a bad cell, and whether most rows have decimals.
+
+    Raises
+    ------
+    InputError
+        If most rows have a decimal comma.
+    """
     values = np.full((head.rows.num_rows, len(pixels)), np.nan)
-    pointed = np.zeros(head.rows.num_rows, bool)
+    pointed, commas = np.zeros((2, head.rows.num_rows), bool)
     for number, place in enumerate(pixels):
         text = pc.cast(head.rows.column(place), pa.string(), safe=False)
         for kind in (pa.int64(), pa.float64()):
@@ -177,11 +198,23 @@ def pixel_values(head: Head, pixels: Sequence[int]) -> tuple[np.ndarray, bool]:
                 break
             except pa.ArrowInvalid:
                 pointed |= pc.match_substring_regex(text, r"[.eE]").to_numpy(zero_copy_only=False)
-    return values, bool(pointed.mean() > 0.5) if len(pointed) else False
+        else:
+            commas |= [DECIMAL_COMMA.fullmatch(cell) is not None for cell in text.to_pylist()]
+    if 2 * np.count_nonzero(commas) > len(commas):
+        places = ((cell, place) for place in pixels for cell in read_cells(head, place))
+        cell, place = next(found for found in places if DECIMAL_COMMA.fullmatch(found[0]))
+        raise decimal_comma_error(path, cell, f" in {format_column(head.names, place, head.named)}")
+    return values, bool(2 * np.count_nonzero(pointed) > len(pointed))
 
 
 def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written: bool) -> tuple[float, float]:
-    """Return the values of no ink and of full ink."""
+    """Return the values of no ink and of full ink.
+
+    Raises
+    ------
+    InputError
+        If the config's range is empty, or most rows have negative pixels and the config has no range.
+    """
     low, high = 0.0, 255.0
     if written and np.nanmin(values) >= -1 and np.nanmax(values) <= 1:
         low, high = (0.0 if np.nanmin(values) >= 0 else -1.0), 1.0
@@ -190,5 +223,13 @@ def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written:
         for key, bound in (("pixel_min", low), ("pixel_max", high))
     )
     if low >= high:
-        raise InputError(f"{path}: pixels from {low:g} to {high:g} are none; set data.pixel_min and data.pixel_max")
+        raise InputError(
+            f"{path}: pixels cannot be from {low:g} to {high:g}; set data.pixel_min lower than data.pixel_max"
+        )
+    if keys.get("pixel_min", "auto") == "auto" and 2 * np.count_nonzero((values < low).any(axis=1)) > len(values):
+        raise InputError(
+            f"{path}: most rows have negative pixels (the first {len(values)} rows have pixels from "
+            f"{np.nanmin(values):g} to {np.nanmax(values):g}); set data.pixel_min to the value of no ink "
+            "and data.pixel_max to the value of full ink"
+        )
     return low, high

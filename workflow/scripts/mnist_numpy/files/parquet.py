@@ -1,8 +1,8 @@
-"""Parquet files with a checksum of the whole, and one sentence for a damaged one.
+"""Read and write Parquet files with a checksum of all bytes.
 
-The format has checksums for pages alone: a flipped bit in a page's header or in the footer, where
-the names of columns and `pixel_max` are, would pass. So a checksum of all bytes lies in the gap
-before the footer, which other readers pass over.
+The format has checksums for pages only. A flipped bit in a page's header or in the footer, which has
+the names of columns and `pixel_max`, would not be noticed. Therefore a checksum of all bytes is in the
+gap before the footer, which other readers skip.
 """
 
 import contextlib
@@ -20,22 +20,22 @@ import pyarrow.parquet as pq
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import damaged, not_ours
 
-SEAL = b"CRC32 = "  # then the checksum, four bytes
-TAIL = 8  # bytes after the footer: its length, and the format's mark
+CHECKSUM_MARK = b"CRC32 = "  # before the checksum, which has four bytes
+TAIL = 8  # bytes after the footer: its length and the mark of the format
 
 
 def open_file(path: Path) -> pq.ParquetFile:
-    """Open a file; raises InputError where it is damaged or missing."""
+    """Open a file; raises InputError if it is damaged or missing."""
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        _ = file.schema_arrow  # parsed when it is asked for; has names that may be damaged
+        _ = file.schema_arrow  # parses the names of columns, which may be damaged
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise damaged(path, error) from error
     return file
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read some columns, or all; raises InputError where the file is damaged or has not all of them."""
+    """Read some columns, or all; raises InputError if the file is damaged or a column is missing."""
     file = open_columns(path, columns or [])
     try:
         return file.read(columns=columns)
@@ -44,7 +44,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
-    """Read some columns as `read_table` does, one row group at a time."""
+    """Yield some columns, one row group at a time; raises InputError as `read_table` does."""
     file = open_columns(path, columns)
     for group in range(file.num_row_groups):
         try:
@@ -55,17 +55,17 @@ def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
 
 
 def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
-    """Open a whole file that must have some columns."""
+    """Open a file, and check its checksum and that it has some columns."""
     file = open_file(path)
     missing = set(columns) - set(file.schema_arrow.names)
     if missing:
         raise not_ours(path, f"it has no column {sorted(missing)[0]}")
-    verify(path)
+    verify_checksum(path)
     return file
 
 
 def write_table(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str] | None = None) -> None:
-    """Write named columns of one length, and texts that belong to all of them; the whole file or none."""
+    """Write named columns of the same length, with metadata: a complete file or none."""
     table = pa.table(columns, metadata=metadata)
     with open_writer(path, table.schema) as writer:
         writer.write_table(table)
@@ -73,70 +73,70 @@ def write_table(path: Path, columns: dict[str, pa.Array], metadata: dict[str, st
 
 @contextlib.contextmanager
 def open_writer(path: Path, schema: pa.Schema, **how: Any) -> Iterator[pq.ParquetWriter]:
-    """Open a writer; when all went well, the file gets its checksum and takes its place."""
+    """Open a writer; without an error, the file then gets its checksum and replaces the old one."""
     with replacing(path) as part:
         with pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True, **how) as writer:
             yield writer
-        seal(part)
+        add_checksum(part)
 
 
-def seal(path: Path) -> None:
-    """Put a checksum of all bytes before the footer of a finished Parquet file."""
+def add_checksum(path: Path) -> None:
+    """Insert a checksum of all bytes before the footer of a finished Parquet file."""
     with open(path, "r+b") as file:
         footer = find_footer(file)
         checksum = checksum_of(file, footer)
         tail = file.read()
         file.seek(footer)
-        file.write(SEAL + zlib.crc32(tail, checksum).to_bytes(4, "little") + tail)
+        file.write(CHECKSUM_MARK + zlib.crc32(tail, checksum).to_bytes(4, "little") + tail)
 
 
-def verify(path: Path) -> None:
-    """Compare all bytes of a Parquet file with the checksum that `seal` wrote.
+def verify_checksum(path: Path) -> None:
+    """Compare all bytes of a Parquet file with the checksum that `add_checksum` wrote.
 
     Raises
     ------
     InputError
-        Where there is none, or it differs.
+        If there is no checksum, or it differs.
     """
     with open(path, "rb") as file:
-        pages = find_footer(file) - len(SEAL) - 4
+        pages = find_footer(file) - len(CHECKSUM_MARK) - 4
         checksum = checksum_of(file, max(0, pages))
-        if file.read(len(SEAL)) != SEAL:
+        if file.read(len(CHECKSUM_MARK)) != CHECKSUM_MARK:
             raise not_ours(path, "it has no checksum")
-        said = file.read(4)
-        if zlib.crc32(file.read(), checksum).to_bytes(4, "little") != said:
+        stored = file.read(4)
+        if zlib.crc32(file.read(), checksum).to_bytes(4, "little") != stored:
             raise damaged(path, "its checksum differs")
 
 
 def find_footer(file: IO[bytes]) -> int:
-    """Return where the footer of a Parquet file begins."""
+    """Return the position at which the footer of a Parquet file begins."""
     file.seek(-TAIL, os.SEEK_END)
     length = int.from_bytes(file.read(4), "little")
     return file.seek(0, os.SEEK_END) - TAIL - length
 
 
 def checksum_of(file: IO[bytes], end: int) -> int:
-    """Return the checksum of a file's first bytes, read piece by piece, and leave the file there."""
+    """Return the CRC-32 of a file's first `end` bytes, and leave the file at this position."""
     checksum, at = 0, file.seek(0)
     while piece := file.read(min(1 << 20, end - at)):
         checksum, at = zlib.crc32(piece, checksum), at + len(piece)
     return checksum
 
 
-# --- Columns that several files have ------------------------------------------------------------
+# --- Columns of several kinds of files ------------------------------------------------------------
 
 
 def row_keys(shard: np.ndarray, shards: list[str], ids: np.ndarray) -> dict[str, pa.Array]:
-    """Return the columns `shard` and `id`, which say what row of which shard a row is of."""
+    """Return the columns `shard` and `id`, which identify each row."""
     return {"shard": pa.DictionaryArray.from_arrays(pa.array(shard), shards), "id": pa.array(ids)}
 
 
 def stored_labels(path: Path, schema: pa.Schema) -> list[Any]:
-    """Return all labels, in the order of the classes, from a file's schema."""
-    said = (schema.metadata or {}).get(b"labels")
-    if said is None:
-        raise not_ours(path, "it does not say its labels")
-    labels: list[Any] = json.loads(said)
+    """Return all labels in the order of the classes, from a file's schema."""
+    stored = (schema.metadata or {}).get(b"labels")
+    if stored is None:
+        raise not_ours(path, "it has no list of labels")
+    labels: list[Any] = json.loads(stored)
     return labels
 
 

@@ -1,4 +1,4 @@
-"""Predictions of a test shard, in a Parquet file."""
+"""Read and write the predictions of a test shard, a Parquet file."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from mnist_numpy.files.parquet import (
 def prediction_writer(
     path: Path, labels: Sequence[Any], id_type: pa.DataType
 ) -> AbstractContextManager[pq.ParquetWriter]:
-    """Open a writer of predictions, to be used as a context and given to `write_predictions`."""
+    """Open a writer of predictions: a context manager whose value `write_predictions` takes."""
     vector = pa.list_(pa.float32(), len(labels))
     fields = [("id", id_type), ("label", pa.array(labels).type), ("probabilities", vector)]
     schema = pa.schema(fields, metadata={"labels": json.dumps(labels)})
@@ -34,23 +34,23 @@ def prediction_writer(
 def write_predictions(
     writer: pq.ParquetWriter, ids: np.ndarray, probabilities: np.ndarray, labels: Sequence[Any]
 ) -> None:
-    """Append the ids, likeliest labels and probabilities of some test rows."""
-    likeliest = pa.array(labels).take(pa.array(probabilities.argmax(axis=1)))
-    writer.write_table(pa.table([pa.array(ids), likeliest, as_vectors(probabilities)], schema=writer.schema))
+    """Append the ids, most probable labels and probabilities of some test rows."""
+    predicted = pa.array(labels).take(pa.array(probabilities.argmax(axis=1)))
+    writer.write_table(pa.table([pa.array(ids), predicted, as_vectors(probabilities)], schema=writer.schema))
 
 
 def predicted_labels(path: Path) -> list[Any]:
-    """Return all labels, in the order of the classes, of predictions that `prediction_writer` wrote."""
+    """Return all labels in the order of the classes."""
     return stored_labels(path, open_file(path).schema_arrow)
 
 
 def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and probabilities that `write_predictions` wrote; raises InputError where damaged."""
+    """Return ids and probabilities of a file of predictions; raises InputError if it is damaged."""
     table = read_table(path, ["id", "probabilities"])
     return table["id"].to_numpy(), as_matrix(table["probabilities"])
 
 
 def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield what `read_predictions` returns, one row group at a time."""
+    """Yield ids and probabilities of a file of predictions, one row group at a time."""
     for table in read_groups(path, ["id", "probabilities"]):
         yield table["id"].to_numpy(), as_matrix(table["probabilities"])

@@ -8,7 +8,7 @@ import numpy as np
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.dataset import Dataset
 from mnist_numpy.files.errors import damaged, not_ours
-from mnist_numpy.files.parquet import SEAL, checksum_of
+from mnist_numpy.files.parquet import CHECKSUM_MARK, checksum_of
 
 
 def write_images(path: Path, batches: Iterable[np.ndarray], rows: int, pixels: int) -> None:
@@ -30,7 +30,7 @@ def write_images(path: Path, batches: Iterable[np.ndarray], rows: int, pixels: i
             file.write(batch.tobytes())
         # readers of NumPy files pass over what follows the array
         end = file.tell()
-        file.write(SEAL + checksum_of(file, end).to_bytes(4, "little"))
+        file.write(CHECKSUM_MARK + checksum_of(file, end).to_bytes(4, "little"))
 
 
 def map_images(path: Path) -> np.ndarray:
@@ -43,12 +43,12 @@ def map_images(path: Path) -> np.ndarray:
     """
     try:
         with open(path, "rb") as file:
-            checksum = checksum_of(file, max(0, path.stat().st_size - len(SEAL) - 4))
+            checksum = checksum_of(file, max(0, path.stat().st_size - len(CHECKSUM_MARK) - 4))
             seal = file.read()
         images: np.ndarray = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise damaged(path, error) from error
-    if seal != SEAL + checksum.to_bytes(4, "little"):
+    if seal != CHECKSUM_MARK + checksum.to_bytes(4, "little"):
         raise damaged(path, "its checksum differs")
     return images
 

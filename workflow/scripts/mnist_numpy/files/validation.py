@@ -1,4 +1,4 @@
-"""Out-of-fold predictions of the training rows, in a Parquet file."""
+"""Read and write the out-of-fold predictions of the training rows, a Parquet file."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,10 @@ from mnist_numpy.files.parquet import as_matrix, as_vectors, read_table, row_key
 
 
 class Validation(NamedTuple):
-    """Out-of-fold predictions, train rows in order: class numbers (int32), places in `labels`."""
+    """Out-of-fold predictions of the training rows, in their order.
+
+    `label` and `predicted` are class numbers, int32: places in `labels`.
+    """
 
     label: np.ndarray
     predicted: np.ndarray
@@ -25,18 +28,18 @@ class Validation(NamedTuple):
 def write_validation(
     path: Path, dataset: Dataset, fold: np.ndarray, rows: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Write the out-of-fold predictions of the given rows of a dataset, in the table's own labels.
+    """Write the out-of-fold predictions of some rows of a dataset, with the table's own labels.
 
     Parameters
     ----------
     path
-        Where to.
+        The file to write.
     dataset
         The labelled rows.
     fold
         The fold of every row of the dataset.
     rows
-        Indices of the rows predicted, ascending; empty where there are no folds.
+        Indices of the predicted rows, ascending; empty if there are no folds.
     probabilities
         float32, shape (len(rows), classes).
     """
@@ -50,7 +53,7 @@ def write_validation(
 
 
 def read_validation(path: Path) -> Validation:
-    """Read what `write_validation` wrote; raises InputError where it is damaged."""
+    """Read a file of `write_validation`; raises InputError if it is damaged."""
     table = read_table(path, ["label", "predicted", "probabilities", "fold"])
     labels = stored_labels(path, table.schema)
     label, predicted = (class_numbers(table[name], labels) for name in ("label", "predicted"))
@@ -58,8 +61,8 @@ def read_validation(path: Path) -> Validation:
 
 
 def match_validation(path: Path, dataset: Dataset) -> Validation:
-    """Read out-of-fold predictions; raises InputError where they are of other rows than the dataset's."""
+    """Read out-of-fold predictions; raises InputError if they are of other rows than the dataset's."""
     validation = read_validation(path)
     if len(validation.label) not in (0, len(dataset.id)):
-        raise InputError(f"{path}: not of these training rows; delete it and run again to remake it")
+        raise InputError(f"{path}: its rows are not these training rows; delete it and run again to remake it")
     return validation

@@ -1,1 +1,1 @@
-"""What is done before jobs run: which results are wanted, what they depend on, and which of them exist."""
+"""The planner: which results a config asks for, what each of them depends on, and which of them exist."""

@@ -11,8 +11,8 @@ from mnist_numpy.planning.plan import DEFAULT, load_plan
 from mnist_numpy.planning.why import explain
 
 
-def why(arguments: argparse.Namespace) -> int:
-    """Print what would run, and why."""
+def explain_run(arguments: argparse.Namespace) -> int:
+    """Print which jobs would run, and why."""
     plan = load_plan([file for files in arguments.configfile for file in files], arguments.config)
     print(*explain(plan), sep="\n")
     plan.memory.save()
@@ -20,45 +20,45 @@ def why(arguments: argparse.Namespace) -> int:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    """Print whether the results are as they were made."""
+    """Compare all results with their checksums, and print which ones differ."""
     lines, good = store.verify()
     print(*lines, sep="\n")
     return 0 if good else 1
 
 
 def prune(arguments: argparse.Namespace) -> int:
-    """Delete what none of the named configs needs, after saying how much that is."""
+    """Print how many files none of the configs needs, and delete them after a question."""
     needed: set[str] = set()
     for files in arguments.configfile:
         results = load_plan(files, arguments.config).results()
-        needed |= {*view.possible(results).values(), *results.makers}  # some results have no published name
-    unneeded = store.unneeded(needed)
+        needed |= {*view.all_results(results).values(), *results.makers}  # some results have no published name
+    unneeded = store.find_unneeded(needed)
     size = sum(path.stat().st_size for path in unneeded)
     configs = ", ".join(" ".join(files) for files in arguments.configfile)
-    print(f"{len(unneeded)} files, {store.megabytes(size)}, are not needed by {configs}")
-    if unneeded and (arguments.yes or confirmed()):
+    print(f"{len(unneeded)} files ({store.format_size(size)}) are not needed by {configs}.")
+    if unneeded and (arguments.yes or confirm()):
         hold_folder()
-        store.delete(unneeded)
-        print("deleted")
+        store.delete_files(unneeded)
+        print("The files were deleted.")
     return 0
 
 
-def confirmed() -> bool:
-    """Ask whether to delete; without a terminal the answer is no."""
+def confirm() -> bool:
+    """Ask whether to delete the files. Without a terminal, the answer is no."""
     if not sys.stdin.isatty():
-        print("not deleted; to delete them without a question: make prune ARGS=--yes")
+        print("Nothing was deleted. To delete without a question: make prune ARGS=--yes")
         return False
-    return input("delete them? [y/N] ").strip().lower() in ("y", "yes")
+    return input("Delete them? [y/N] ").strip().lower() in ("y", "yes")
 
 
-COMMANDS = {"why": why, "verify": verify, "prune": prune}
+COMMANDS = {"why": explain_run, "verify": verify, "prune": prune}
 
 
 def main() -> int:
     """Run a command; return its exit code."""
     parser = argparse.ArgumentParser(prog="make", add_help=False)
     parser.add_argument("command", choices=COMMANDS)
-    # as Snakemake takes them; prune keeps what any config needs: --configfile one.yaml --configfile two.yaml
+    # One option is one config, merged from its files as in Snakemake. prune keeps what any of the configs needs.
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="append")
     parser.add_argument("--config", "-C", nargs="*", default=[])
     parser.add_argument("--yes", action="store_true")

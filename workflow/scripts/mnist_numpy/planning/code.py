@@ -1,4 +1,4 @@
-"""Which code a script can run, by definition: what its results depend on beside options and inputs.
+"""Find the code that a script can run: its results depend on it, besides options and inputs.
 
 When in doubt, code counts: names are followed without regard to scopes.
 """
@@ -13,26 +13,28 @@ from typing import Any, NamedTuple
 from mnist_numpy.planning.definitions import MAIN, MODULE, summarize
 
 Definition = tuple[str, str]  # a module by its dotted name, and a name in it
-DISTRIBUTIONS = {"yaml": "PyYAML"}  # those of another name than their module
-NAMED = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+["']([^"']+)["']""")
-# those of Jinja, and of style sheets and programs where they begin a line; one that stands alone goes with its line
+DISTRIBUTIONS = {"yaml": "PyYAML"}  # packages that are installed under another name than their module
+TEMPLATE_NAME = re.compile(r"""\{%-?\s*(?:include|import|extends|from)\s+["']([^"']+)["']""")
+# Comments of Jinja, and comments of CSS and JavaScript at the start of a line. A comment with no code beside it is
+# removed with its line.
 COMMENT = re.compile(
     r"^[ \t]*(?:\{#.*?#\}|/\*.*?\*/|//[^\n]*)[ \t]*\n|\{#.*?#\}|^[ \t]*/\*.*?\*/", re.DOTALL | re.MULTILINE
 )
-# What plans a run and checks its jobs decides whether a job runs, never the bytes of its result: it does not count.
-# So no script may get anything but such checks from there (tests/unit/test_code_of_scripts.py).
+# The planner decides whether a job runs. It never changes the bytes of a result, so its code does not count.
+# A script may therefore use nothing of it but checks (tests/unit/test_code_of_scripts.py).
 WITHOUT_EFFECT = "mnist_numpy.planning"
-MOST_NAMED = 5  # changes in one sentence; the others are counted
+MAX_CHANGES = 5  # named in one message; the others are only counted
 
 
-class Reach(NamedTuple):
-    """What a script can run.
+class Dependencies(NamedTuple):
+    """The code that a script can run.
 
     Attributes
     ----------
     definitions
-        By file and name, such as `mnist_numpy/ann/augment.py:Distortion`, a hash of the syntax. `<module>` are the
-        statements of a file that define nothing, and of the script also those that run when it is started.
+        A hash of the syntax of each definition, by file and name such as `mnist_numpy/ann/augment.py:Distortion`.
+        The name `<module>` stands for the statements of a file that define nothing. For the script itself, it
+        includes the statements that run when the script is started.
     packages
         The top-level names of the third-party modules that these definitions use.
     """
@@ -49,24 +51,24 @@ class Code:
     scripts
         The folder.
     remember
-        Given a file and a function of its bytes, returns the function's value, perhaps from a cache.
+        A function of a file and of a function of its bytes. It returns the value of the latter, perhaps from a cache.
     """
 
     def __init__(self, scripts: Path, remember: Callable[[Path, Callable[[bytes], Any]], Any] | None = None) -> None:
         self.scripts = scripts
         self.remember = remember or (lambda path, compute: compute(path.read_bytes()))
-        # a package goes before a module of its name; a name that begins with a dot is an editor's
+        # A package replaces a module of the same name, as in Python. Hidden files belong to editors.
         paths = [path.relative_to(scripts) for path in sorted(scripts.rglob("*.py"), reverse=True)]
         hidden = [path for path in paths if any(part.startswith(".") for part in path.parts)]
         self.files = {module_name(path): scripts / path for path in paths if path not in hidden}
         self.summaries: dict[str, dict[str, Any]] = {}
 
-    def reach(self, script: str) -> Reach:
+    def find_dependencies(self, script: str) -> Dependencies:
         """Return the definitions that a script can reach, and the packages that they use."""
         start = module_name(Path(script))
         found: set[Definition] = set()
         packages: set[str] = set()
-        run: set[str] = set()
+        imported: set[str] = set()
         waiting: list[Definition] = [(start, MAIN), (start, MODULE)]
         while waiting:
             module, name = definition = waiting.pop()
@@ -75,85 +77,85 @@ class Code:
             if module not in self.files:
                 packages |= {module.partition(".")[0]} - sys.stdlib_module_names
             elif name == "*":
-                waiting += [(module, inner) for inner in self.summary(module)["definitions"] if inner != MAIN]
-                waiting += [
-                    target for alias, *_ in self.summary(module)["imports"] for target in self.resolve(module, [alias])
-                ]
-            elif definition not in found and name in self.summary(module)["definitions"]:
+                summary = self.summarize_module(module)
+                waiting += [(module, inner) for inner in summary["definitions"] if inner != MAIN]
+                waiting += [target for alias, *_ in summary["imports"] for target in self.resolve(module, [alias])]
+            elif definition not in found and name in self.summarize_module(module)["definitions"]:
                 found.add(definition)
-                for use in self.summary(module)["definitions"][name]["uses"]:
+                for use in self.summarize_module(module)["definitions"][name]["uses"]:
                     waiting += self.resolve(module, use.split("."))
-            if module in self.files and module not in run:
-                run.add(module)
-                waiting += self.run_by_import(module)
+            if module in self.files and module not in imported:
+                imported.add(module)
+                waiting += self.find_run_on_import(module)
         hashes: dict[str, str] = {}
         for module, name in sorted(found):
             key = f"{self.files[module].relative_to(self.scripts)}:{MODULE if name == MAIN else name}"
-            hashes[key] = hashes.get(key, "") + self.summary(module)["definitions"][name]["hash"]
-        return Reach(dict(sorted(hashes.items())), tuple(sorted(packages)))
+            hashes[key] = hashes.get(key, "") + self.summarize_module(module)["definitions"][name]["hash"]
+        return Dependencies(dict(sorted(hashes.items())), tuple(sorted(packages)))
 
-    def summary(self, module: str) -> dict[str, Any]:
-        """Return the imports and definitions of a module."""
+    def summarize_module(self, module: str) -> dict[str, Any]:
+        """Return the imports and definitions of a module; see `summarize`."""
         if module not in self.summaries:
             self.summaries[module] = self.remember(self.files[module], summarize)
         return self.summaries[module]
 
-    def run_by_import(self, module: str) -> Iterator[Definition]:
-        """Yield what importing a module runs: its packages, the modules it imports, and its own statements."""
+    def find_run_on_import(self, module: str) -> Iterator[Definition]:
+        """Yield what importing a module runs: its packages, the modules that it imports, and its own statements."""
         parts = module.split(".")
         packages = [".".join(parts[:length]) for length in range(1, len(parts))]
         yield from ((package, MODULE) for package in packages if package in self.files)
-        for _, target, name in self.summary(module)["imports"]:
-            base = self.absolute(module, target)
+        summary = self.summarize_module(module)
+        for _, target, name in summary["imports"]:
+            base = self.absolute_name(module, target)
             if name == "*":
                 yield base, "*"
-            yield from ((imported, MODULE) for imported in (base, dotted(base, name)) if imported in self.files)
-        yield from ((module, name) for name, entry in self.summary(module)["definitions"].items() if entry["runs"])
+            yield from ((imported, MODULE) for imported in (base, join_names(base, name)) if imported in self.files)
+        yield from ((module, name) for name, entry in summary["definitions"].items() if entry["runs"])
 
     def resolve(self, module: str, chain: list[str]) -> Iterator[Definition]:
-        """Yield what a name of a module, with the attributes that are asked of it, stands for."""
+        """Yield the definitions that a name of a module, followed by attributes, can refer to."""
         head, *rest = chain
-        if head in self.summary(module)["definitions"]:
+        if head in self.summarize_module(module)["definitions"]:
             yield module, head
-        for alias, target, name in self.summary(module)["imports"]:
+        for alias, target, name in self.summarize_module(module)["imports"]:
             if alias in (head, "*"):
-                yield from self.member(self.absolute(module, target), [name, *rest] if name else rest)
+                yield from self.resolve_attributes(self.absolute_name(module, target), [name, *rest] if name else rest)
 
-    def member(self, module: str, chain: list[str]) -> Iterator[Definition]:
-        """Yield what a chain of attributes of a module stands for; all of the module where that is not plain."""
-        inner = dotted(module, chain[0]) if chain else ""
+    def resolve_attributes(self, module: str, chain: list[str]) -> Iterator[Definition]:
+        """Yield the definitions that attributes of a module can refer to; all of the module if that is not clear."""
+        inner = join_names(module, chain[0]) if chain else ""
         within = [file for file in self.files if file == module or file.startswith(f"{module}.")]
         if inner in self.files:
-            yield from self.member(inner, chain[1:])
+            yield from self.resolve_attributes(inner, chain[1:])
         elif module and not within:
-            yield module, MODULE  # a package of others
+            yield module, MODULE  # a third-party package
         elif chain and module in self.files and (targets := list(self.resolve(module, chain))):
             yield from targets
         else:
             yield from ((file, "*") for file in within)
 
-    def absolute(self, module: str, target: str) -> str:
-        """Return the full name of a module that another imports, perhaps by a relative name."""
+    def absolute_name(self, module: str, target: str) -> str:
+        """Return the full name of a module that another one imports, perhaps by a relative name."""
         name = target.lstrip(".")
         if name == target:
             return target
         parts = module.split(".")
         level = len(target) - len(name) - (self.files[module].name == "__init__.py")
-        return dotted(".".join(parts[: len(parts) - level]), name)
+        return join_names(".".join(parts[: len(parts) - level]), name)
 
-    def templates(self, folder: Path, root: str) -> dict[str, str]:
-        """Return a hash, without comments, of each file that a Jinja template is put together from."""
+    def hash_templates(self, folder: Path, root: str) -> dict[str, str]:
+        """Return a hash, without comments, of a Jinja template and of each file that it includes."""
         found: dict[str, str] = {}
         waiting = [root]
         while waiting:
             if (name := waiting.pop()) not in found:
-                found[name], named = self.remember(folder / name, read_template)
-                waiting += named
+                found[name], included = self.remember(folder / name, read_template)
+                waiting += included
         return found
 
 
-def dotted(package: str, name: str) -> str:
-    """Return the full name of something in a package; a package without a name is the folder itself."""
+def join_names(package: str, name: str) -> str:
+    """Return the full name of something in a package; either name may be empty."""
     return f"{package}.{name}" if package and name else package or name
 
 
@@ -163,24 +165,24 @@ def module_name(path: Path) -> str:
 
 
 def read_template(content: bytes) -> tuple[str, list[str]]:
-    """Return the hash of a template, style sheet or program, and the files that it names."""
+    """Return the hash of a template, style sheet or program, and the files that it includes."""
     text = COMMENT.sub("", content.decode())
-    return hashlib.sha256(text.encode()).hexdigest()[:12], NAMED.findall(text)
+    return hashlib.sha256(text.encode()).hexdigest()[:12], TEMPLATE_NAME.findall(text)
 
 
-def distribution(module: str) -> str:
-    """Return the name under which the package that brings a module is installed."""
+def distribution_name(module: str) -> str:
+    """Return the name under which the package of a module is installed."""
     return DISTRIBUTIONS.get(module, module)
 
 
-def changed(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Return what differs between the definitions of two reaches, a sentence each; many are only counted."""
+def describe_changes(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Return one sentence per definition that differs; after `MAX_CHANGES`, the others are only counted."""
     sentences = []
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             path, _, name = key.partition(":")
-            what = "what runs when it is started or imported" if name == MODULE else f"`{name}`" if name else "it"
+            what = "its top-level code" if name == MODULE else f"`{name}`" if name else "the file"
             how = "has changed" if key in before and key in now else "was added" if key in now else "was removed"
             sentences.append(f"{Path(path).name}: {what} {how}")
-    more = len(sentences) - MOST_NAMED
-    return [*sentences[:MOST_NAMED], f"and {more} more"] if more > 0 else sentences
+    more = len(sentences) - MAX_CHANGES
+    return [*sentences[:MAX_CHANGES], f"and {more} more"] if more > 0 else sentences

@@ -1,9 +1,10 @@
-"""The config: checked against the schema, told in sentences, filled with defaults."""
+"""Read the config: check it against the schema, explain its errors, fill in the defaults."""
 
 import copy
 import difflib
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,14 @@ from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
-from mnist_numpy.planning.contradictions import contradictions, shown
+from mnist_numpy.planning.contradictions import find_contradictions, format_value
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
-LARGEST = sys.float_info.max  # a larger whole number is no float
+LARGEST = sys.float_info.max  # a larger integer cannot be a float
 PATHS = ("train", "test", "train_labels", "test_labels", "sample_submission")
-# what is said of keys of earlier versions; * is any model, or any entry of vary
+# the messages for keys of earlier versions; * is any model, or any entry of vary
 RENAMED = {
-    "data.classes": "unknown key; the labels are found in the table, or named in data.labels",
+    "data.classes": "this key was removed; the labels are found in the tables, or listed in data.labels",
     "models.*.block": "this key is now named checkpoint_every",
     "models.*.average": "this key is now named ema_decay",
     "models.*.deskew": "this key is now named preprocess.deskew",
@@ -45,79 +46,79 @@ KINDS = {
 def read_settings(
     config: Mapping[str, Any], files: Iterable[str], options: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the whole configuration: plain dicts, sorted keys, the schema's number types.
+    """Return the complete configuration as plain dicts, with sorted keys and the schema's types of numbers.
 
     Parameters
     ----------
     config
-        As Snakemake merged it.
+        The configuration that Snakemake merged.
     files
-        The files it came from, which are searched for keys that stand twice.
+        Its files, which are searched for repeated keys.
     options
-        What of it was given with `--config`.
+        The part of it that was given with `--config`.
 
     Raises
     ------
     WorkflowError
-        With a line for every key that is wrong.
+        With one line for every error.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    given = plain(config)
-    extended = numbers_as_numbers(plain(options or {}))
+    given = to_plain(config)
+    extended = parse_texts(to_plain(options or {}))
     update_config(given, extended)
     known = schema["properties"]["data"]["properties"]
     data = given["data"] if isinstance(given.get("data"), dict) else {}
     named = extended["data"] if isinstance(extended.get("data"), dict) else {}
-    # nor is the shipped test set that of a table named with --config
-    of_another = "train" in named and "test" not in named and data.get("test") == known["test"]["default"]
-    if of_another or ("train" in data and "test" not in data):
+    # the shipped test set does not belong to a table that is named with --config
+    foreign = "train" in named and "test" not in named and data.get("test") == known["test"]["default"]
+    if foreign or ("train" in data and "test" not in data):
         data["test"] = None
-    faults = [fault for file in files for fault in doubled_keys(Path(file))]
+    faults = [fault for file in files for fault in find_repeated_keys(Path(file))]
     errors = sorted(Draft202012Validator(schema).iter_errors(given), key=lambda error: list(map(str, error.path)))
     mistyped = {tuple(error.path) for error in errors if error.validator == "type"}
-    # a value of the wrong kind is out of range, too: its kind is enough to tell
+    # a value of the wrong type is also out of range; one message is enough
     errors = [error for error in errors if error.validator == "type" or tuple(error.path) not in mistyped]
-    faults += [sentence for error in errors for sentence in explain(error)]
+    faults += [sentence for error in errors for sentence in explain_error(error)]
     if not faults:
-        settings = fill(given, schema, schema)
+        settings = fill_defaults(given, schema, schema)
         for key in PATHS:
-            settings["data"][key] = expanded(settings["data"][key])
-        faults = list(contradictions(settings))
+            settings["data"][key] = expand_paths(settings["data"][key])
+        faults = list(find_contradictions(settings))
     if faults:
         raise WorkflowError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
     return settings
 
 
 def member_options(model: Mapping[str, Any], fold: int) -> dict[str, Any]:
-    """Return a model's section of the settings as the member that leaves out a fold has it."""
+    """Return the section of a model with the options of the member that is trained without this fold."""
     variants = model["vary"] or [{}]
     variant = variants[fold % len(variants)]
     return {**model, **variant, "preprocess": {**model["preprocess"], **variant.get("preprocess", {})}}
 
 
-def plain(value: Any) -> Any:
-    """Return the value with every mapping a dict and every sequence a list."""
+def to_plain(value: Any) -> Any:
+    """Return the value with dicts for all mappings and lists for all sequences."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return {str(key): to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def expanded(paths: Any) -> Any:
+def expand_paths(paths: Any) -> Any:
     """Return paths with `~` and `$VARIABLES` filled in."""
     if isinstance(paths, list):
-        return [expanded(path) for path in paths]
+        return [expand_paths(path) for path in paths]
     return os.path.expanduser(os.path.expandvars(paths)) if isinstance(paths, str) else paths
 
 
-def numbers_as_numbers(value: Any) -> Any:
-    """Return what was given with `--config` as a config file would have given it.
+def parse_texts(value: Any) -> Any:
+    """Return the values given with `--config` with the types that a config file would give them.
 
-    Snakemake takes every value within `--config "figures={samples: 5}"` for text.
+    Snakemake reads every value in `--config "figures={samples: 5}"` as text.
     """
     if isinstance(value, dict):
-        return {key: numbers_as_numbers(item) for key, item in value.items()}
+        return {key: parse_texts(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [numbers_as_numbers(item) for item in value]
+        return [parse_texts(item) for item in value]
     if not isinstance(value, str) or not value:
         return value
     try:
@@ -127,24 +128,26 @@ def numbers_as_numbers(value: Any) -> Any:
     return value if isinstance(read, dict | list) else read
 
 
-def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+def fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     """Return a valid value with defaults filled in, keys sorted and numbers of the schema's type."""
-    schema = resolve(schema, root)
+    schema = resolve_reference(schema, root)
     if isinstance(value, dict):
         properties = dict(schema.get("properties", {}))
         for branch in schema.get("allOf", []):
             if Draft202012Validator(branch["if"]).is_valid(value):
                 properties |= branch["then"]["properties"]
         filled = {
-            key: fill(value[key] if key in value else copy.deepcopy(resolve(sub, root)["default"]), sub, root)
+            key: fill_defaults(
+                value[key] if key in value else copy.deepcopy(resolve_reference(sub, root)["default"]), sub, root
+            )
             for key, sub in properties.items()
-            if key in value or "default" in resolve(sub, root)
+            if key in value or "default" in resolve_reference(sub, root)
         }
         for key in value.keys() - properties.keys():
-            filled[key] = fill(value[key], schema["additionalProperties"], root)
+            filled[key] = fill_defaults(value[key], schema["additionalProperties"], root)
         return dict(sorted(filled.items()))
     if isinstance(value, list):
-        return [fill(item, schema["items"], root) for item in value]
+        return [fill_defaults(item, schema["items"], root) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
         if "number" in schema["type"]:
             return math.inf if abs(value) > LARGEST else float(value)
@@ -152,7 +155,7 @@ def fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     return value
 
 
-def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+def resolve_reference(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     """Return a subschema with its reference followed."""
     if "$ref" not in schema:
         return schema
@@ -160,66 +163,87 @@ def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     return {**root["$defs"][name], **{key: item for key, item in schema.items() if key != "$ref"}}
 
 
-# --- Sentences ----------------------------------------------------------------------------------
+# --- Messages -----------------------------------------------------------------------------------
 
 
-def explain(error: ValidationError) -> Iterator[str]:
-    """Yield a sentence for each thing wrong at one place: the key, what it is, what it may be."""
+def explain_error(error: ValidationError) -> Iterator[str]:
+    """Yield a message for each error at one place: the key, its value, and the allowed values."""
     key = ".".join(map(str, error.path)) or "the config"
     value, rule, bound = error.instance, error.validator, error.validator_value
     if rule in ("additionalProperties", "unevaluatedProperties"):
-        known = known_keys(error.schema, value)
+        known = find_known_keys(error.schema, value)
         for name in sorted(value.keys() - known):
             where = ".".join([*map(str, error.path), name or "''"])
-            yield f"{where}: {renamed([*error.path, name]) or unknown(name, known)}"
+            yield f"{where}: {explain_renamed([*error.path, name]) or explain_unknown(name, known)}"
     elif rule == "type" and value is None and bound == "object":
-        yield f"{key}: the section is empty; write its keys below it, or leave it out"
+        yield f"{key}: the section is empty; add its keys below it, or remove it"
+    elif rule == "type" and "enum" in error.schema:
+        yield f"{key}: {LIMITS['enum'](value, error.schema['enum'])}"
     elif rule == "type":
-        kinds = " or ".join(KINDS[kind] for kind in ([bound] if isinstance(bound, str) else bound))
-        what = "nothing" if value is None else shown(value)
-        yield f"{key}: {what} is not {kinds}{number_as_text(value, bound)}"
+        what = "the empty value (null)" if value is None else format_value(value)
+        yield f"{key}: {what} is not {describe_types(error.schema)}{explain_text_number(value, bound)}"
     elif rule == "pattern" and "propertyNames" in error.schema_path:
-        yield f"{key}: {shown(value)} names a folder, so it may hold a-z, 0-9, - and _ only"
+        yield (
+            f"{key}: {format_value(value)} is not a valid name for a model; use a-z, 0-9, - and _ only, "
+            "and begin with a letter or digit"
+        )
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
-        yield f"{key}: {shown(value)} names a folder, so it may have {bound} characters at most"
+        yield f"{key}: {format_value(value)} is too long for the name of a model; use {bound} characters at most"
     elif rule == "pattern" and key == "submission.from":
-        yield f"{key}: {shown(value)} is not best; to name models, write a list: [{shown(value)}]"
+        yield f"{key}: {format_value(value)} is not best; to name models, write a list: [{format_value(value)}]"
     elif rule == "pattern":
-        full = key.endswith("batch_size")
-        yield f"{key}: {shown(value)} is {'neither a whole number nor full' if full else 'not auto'}"
+        yield f"{key}: {format_value(value)} is not {describe_types(error.schema)}"
     else:
         yield f"{key}: {LIMITS[str(rule)](value, bound)}"
 
 
 LIMITS = {
-    "minimum": lambda value, bound: f"{value} is less than {bound}",
-    "maximum": lambda value, bound: f"{value} is more than {bound}",
-    "exclusiveMinimum": lambda value, bound: f"{value} is not more than {bound}",
-    "exclusiveMaximum": lambda value, bound: f"{value} is not less than {bound}",
-    "enum": lambda value, bound: f"{shown(value)} is none of {', '.join(str(one).lower() for one in bound)}",
-    "minItems": lambda value, bound: f"{len(value)} entries, at least {bound} are needed",
-    "maxItems": lambda value, bound: f"{len(value)} entries, at most {bound} are taken",
+    "minimum": lambda value, bound: f"{value} is too small; it must be at least {bound}",
+    "maximum": lambda value, bound: f"{value} is too large; it must be at most {bound}",
+    "exclusiveMinimum": lambda value, bound: f"{value} is too small; it must be more than {bound}",
+    "exclusiveMaximum": lambda value, bound: f"{value} is too large; it must be less than {bound}",
+    "enum": lambda value, bound: f"{format_value(value)} is not one of {format_choices(bound)}",
+    "minItems": lambda value, bound: f"{count_entries(value)}, but at least {bound} must be given",
+    "maxItems": lambda value, bound: f"{count_entries(value)}, but at most {bound} may be given",
     "minLength": lambda value, bound: "the text is empty",
-    "minProperties": lambda value, bound: "the section is empty, at least one model is needed",
-    "uniqueItems": lambda value, bound: f"{shown(value)} names something twice",
+    "minProperties": lambda value, bound: "the section is empty; add at least one model",
+    "uniqueItems": lambda value, bound: f"{format_value(value)} has the same entry twice",
 }
 
 
-def renamed(path: Sequence[str | int]) -> str | None:
-    """Return what is said of a key of an earlier version, or None for any other key."""
+def describe_types(schema: Mapping[str, Any]) -> str:
+    """Return the types that a key allows as text; a pattern allows one word."""
+    kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    words = KINDS | ({"string": re.findall("[a-z]+", schema["pattern"])[0]} if "pattern" in schema else {})
+    return " or ".join(words[kind] for kind in kinds)
+
+
+def format_choices(choices: Sequence[Any]) -> str:
+    """Return the allowed values of a key as text; signs are quoted."""
+    words = [str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices]
+    return ", ".join(word if word.isidentifier() else repr(word) for word in words)
+
+
+def count_entries(entries: Sequence[Any]) -> str:
+    """Return the number of entries of a list, in words."""
+    return "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+
+
+def explain_renamed(path: Sequence[str | int]) -> str | None:
+    """Return the message for a key of an earlier version, or None for any other key."""
     of_model = path[0] == "models"
     general = ["*" if (of_model and depth == 1) or isinstance(key, int) else key for depth, key in enumerate(path)]
     return RENAMED.get(".".join(map(str, general)))
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """Return what is said of an unknown key: the nearest known one, or all that are known."""
+def explain_unknown(name: str, known: Iterable[str]) -> str:
+    """Return the message for an unknown key, with the most similar known key, or with all known keys."""
     close = difflib.get_close_matches(name, known, 1)
-    return "unknown key; " + (f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}")
+    return "unknown key; " + (f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}")
 
 
-def known_keys(schema: Any, value: dict[str, Any]) -> set[str]:
-    """Return the keys a section may have, given those it has."""
+def find_known_keys(schema: Any, value: dict[str, Any]) -> set[str]:
+    """Return the keys that a section may have, given the keys that it has."""
     keys = set(schema.get("properties", {}))
     for branch in schema.get("allOf", []):
         if Draft202012Validator(branch["if"]).is_valid(value):
@@ -227,8 +251,8 @@ def known_keys(schema: Any, value: dict[str, Any]) -> set[str]:
     return keys
 
 
-def number_as_text(value: Any, kind: Any) -> str:
-    """Explain the commonest slip: YAML takes 1e-3 for text."""
+def explain_text_number(value: Any, kind: Any) -> str:
+    """Return an explanation of a number that YAML reads as text, such as 1e-3; else an empty text."""
     if not isinstance(value, str) or kind not in ("number", "integer"):
         return ""
     try:
@@ -237,11 +261,12 @@ def number_as_text(value: Any, kind: Any) -> str:
         return ""
     if not math.isfinite(number):
         return ""
-    return f": YAML takes it for text; write {int(number) if kind == 'integer' and number.is_integer() else number!r}"
+    meant = int(number) if kind == "integer" and number.is_integer() else number
+    return f", because YAML reads it as text; write {meant!r}"
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Notes keys that stand twice in one mapping."""
+    """A loader that collects keys that are twice in one mapping."""
 
     doubled: list[str]
 
@@ -249,19 +274,21 @@ class _StrictLoader(yaml.SafeLoader):
         own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         line = node.start_mark.line + 1
         self.doubled += [
-            f"the key {key} stands twice in the section at line {line}" for key in own if own.count(key) > 1
+            f"the key {key} is twice in the section that begins at line {line}; remove one"
+            for key in own
+            if own.count(key) > 1
         ]
         return super().construct_mapping(node, deep)
 
 
-def doubled_keys(file: Path) -> list[str]:
-    """Return a sentence for each key that stands twice in a config file."""
+def find_repeated_keys(file: Path) -> list[str]:
+    """Return a message for each key that is twice in the same section of a config file."""
     loader = _StrictLoader(file.read_text(encoding="utf-8"))
     loader.doubled = []
     try:
         loader.get_single_data()
     except yaml.YAMLError:
-        return []  # Snakemake tells it better
+        return []  # Snakemake has a better message
     finally:
         loader.dispose()
     return [f"{file}: {fault}" for fault in dict.fromkeys(loader.doubled)]

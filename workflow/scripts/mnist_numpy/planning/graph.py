@@ -1,4 +1,4 @@
-"""Jobs, their keys, and which of them have to run."""
+"""Jobs, their keys, and the jobs that have to run."""
 
 import functools
 import hashlib
@@ -15,11 +15,11 @@ class Job(NamedTuple):
     Attributes
     ----------
     rule, wildcards
-        Its rule, and the wildcards of its outputs without the key.
+        The rule, and the wildcards of the outputs without the key.
     made_of
-        Everything that its outputs depend on; their key is the hash of this.
+        Everything that the outputs depend on. The key is the hash of this.
     inputs, outputs
-        Paths in the store by the names that the rule gives them.
+        Paths in the store, by the names in the rule.
     """
 
     rule: str
@@ -35,33 +35,33 @@ class Job(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """The folder of the outputs, named by their key."""
+        """The folder of the outputs; its name is their key."""
         return next(iter(self.outputs.values())).rpartition("/")[0]
 
     @property
     def key(self) -> str:
-        """The hash that the paths of the outputs hold."""
+        """The hash in the paths of the outputs."""
         return self.folder.rpartition("/")[2]
 
     def __str__(self) -> str:
-        """Return the rule with its wildcards, as `snakemake --dry-run` writes them."""
+        """Return the rule and its wildcards, as `snakemake --dry-run` prints them."""
         values = {name: f"{value:04d}" if name == "epoch" else value for name, value in self.wildcards.items()}
         return " ".join([self.rule, ", ".join(f"{name}={value}" for name, value in values.items())]).rstrip()
 
 
 class Needs(NamedTuple):
-    """What a stage's results depend on, beside code and packages.
+    """What the results of a stage depend on, besides code and packages.
 
     Attributes
     ----------
     options
         Options of the config.
     inputs
-        Results of other stages: paths in the store by the names that the rule gives them.
+        Results of other stages: paths in the store, by the names in the rule.
     table
         The checksum of a table.
     also
-        Given the folder of the results, returns inputs that do not count.
+        A function of the folder of the results. It returns inputs that are not part of the key.
     """
 
     options: Mapping[str, Any]
@@ -71,16 +71,21 @@ class Needs(NamedTuple):
 
 
 def stage(folder: str, **files: str) -> Callable[[Callable[..., Needs]], Callable[..., Job]]:
-    """Turn a method that returns what a stage needs into one that returns its job.
+    """Turn a method that returns the needs of a stage into one that returns its job.
 
-    The job is kept in `jobs` by rule and wildcards, and in `makers` by the files it makes.
+    The job is saved in `jobs` by rule and wildcards, and in `makers` by the files that it makes.
 
     Parameters
     ----------
     folder
-        The folder of the results in the store; the key is added to it.
+        The folder of the results in the store; the key is appended to it.
     files
-        Their names in it.
+        The names of the files in this folder, by their names in the rule.
+
+    Returns
+    -------
+    callable
+        A decorator of a method with the name of the rule and its wildcards as arguments.
     """
 
     def decorate(method: Callable[..., Needs]) -> Callable[..., Job]:
@@ -95,9 +100,9 @@ def stage(folder: str, **files: str) -> Callable[[Callable[..., Needs]], Callabl
                 made_of = {"rule": rule, **needs._asdict(), **software}
                 del made_of["also"]
                 wildcards = dict(zip(names, arguments, strict=True))
-                place = f"{STORE}/{folder.format(**wildcards)}/{digest(made_of)}"
-                outputs = {name: f"{place}/{file.format(**wildcards)}" for name, file in files.items()}
-                job = Job(rule, wildcards, made_of, {**needs.inputs, **needs.also(place)}, outputs)
+                path = f"{STORE}/{folder.format(**wildcards)}/{digest(made_of)}"
+                outputs = {name: f"{path}/{file.format(**wildcards)}" for name, file in files.items()}
+                job = Job(rule, wildcards, made_of, {**needs.inputs, **needs.also(path)}, outputs)
                 self.jobs[rule, *arguments] = job
                 self.makers |= dict.fromkeys(outputs.values(), job)
             assert isinstance(job, Job)
@@ -109,12 +114,22 @@ def stage(folder: str, **files: str) -> Callable[[Callable[..., Needs]], Callabl
 
 
 def digest(value: Any) -> str:
-    """Return a hash of dicts, lists, texts and numbers: the first ten hexadecimal digits of SHA-256."""
+    """Return a hash of nested dicts, lists, texts and numbers: the first ten hexadecimal digits of SHA-256."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def to_make(wanted: Iterable[str], makers: Mapping[str, Job], exists: Callable[[str], bool]) -> list[Job]:
-    """Return the jobs that have to run so that the wanted files exist."""
+def find_jobs_to_run(wanted: Iterable[str], makers: Mapping[str, Job], exists: Callable[[str], bool]) -> list[Job]:
+    """Return the jobs that have to run so that the wanted files exist.
+
+    Parameters
+    ----------
+    wanted
+        Paths in the store.
+    makers
+        The job that makes each path.
+    exists
+        Returns whether a path exists.
+    """
     found: dict[int, Job] = {}
     waiting = [path for path in wanted if not exists(path)]
     while waiting:

@@ -1,7 +1,7 @@
-"""One run at a time in a folder.
+"""Lock a folder, so that only one run uses it at a time.
 
-`make run` starts Snakemake through this file: `python hold.py ARGUMENTS…`. Plain `snakemake` takes the same
-lock when its first job starts.
+`make run` starts Snakemake by this file: `python hold.py ARGUMENTS…`. Plain `snakemake` takes the same lock before its
+first job starts.
 """
 
 import fcntl
@@ -12,18 +12,18 @@ import sys
 import time
 from pathlib import Path
 
-IN_USE = "another run, or a job that a killed run left behind, is at work in this folder; wait for it to end"
+IN_USE = "another run, or a job of a run that was killed, is still running in this folder; wait until it ends"
 
 
 class HoldError(Exception):
-    """Raised where a run may not start in this folder; its text says why in one sentence."""
+    """Raised if a run may not start in this folder; the text says why in one sentence."""
 
 
 def hold_folder(patience: float = 0) -> bool:
-    """Keep other runs out of this folder for as long as this process, or a job that it started, lives.
+    """Lock this folder until this process, and each job that it started, has ended.
 
-    The lock is on standard input, which jobs inherit: a job that a killed run left at work still holds it.
-    The kernel drops it when the last of them dies.
+    The lock is on standard input, which jobs inherit. A job that still runs after its run was killed therefore still
+    holds the lock. The kernel releases it when the last of these processes ends.
 
     Parameters
     ----------
@@ -33,17 +33,17 @@ def hold_folder(patience: float = 0) -> bool:
     Returns
     -------
     bool
-        Whether the folder is held; False on a file system without locks.
+        Whether the folder is locked; False on a file system without locks.
 
     Raises
     ------
     HoldError
-        If another run holds the folder, or the file `.lock` cannot be written.
+        If another run has locked the folder, or the file `.lock` cannot be written.
     """
-    lock = open_lock()
+    lock = open_lock_file()
     try:
         if os.path.sameopenfile(lock, 0):
-            return True  # `make run` has taken it
+            return True  # `make run` has locked it
     except OSError:
         pass  # standard input is closed
     end = time.monotonic() + patience
@@ -65,22 +65,22 @@ def hold_folder(patience: float = 0) -> bool:
     return True
 
 
-def open_lock() -> int:
-    """Return the open file `.lock`."""
+def open_lock_file() -> int:
+    """Return the descriptor of the open file `.lock`; raise HoldError if it cannot be written."""
     try:
         return os.open(".lock", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise HoldError(
-            f"{Path('.lock').absolute()}: {error.strerror}; a run must be able to write this file: "
-            "make it writable, or run in your own copy of the folder"
+            f"{Path('.lock').absolute()}: {error.strerror}; "
+            "make this file writable, or run in your own copy of the folder"
         ) from None
 
 
-def run(arguments: list[str]) -> None:
-    """Become Snakemake, as the only run in this folder.
+def run_snakemake(arguments: list[str]) -> None:
+    """Lock the folder and replace this process by Snakemake.
 
-    Whoever holds the folder knows that a lock of Snakemake's own was left by a run that was killed: it is
-    cleared first.
+    Once the folder is locked, no other run is active. A lock of Snakemake itself is then left over from a run that
+    was killed, and is removed.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     snakemake = str(Path(sys.executable).with_name("snakemake"))
@@ -95,4 +95,4 @@ def run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1:])
+    run_snakemake(sys.argv[1:])

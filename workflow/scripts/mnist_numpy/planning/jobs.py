@@ -1,4 +1,4 @@
-"""What the rules ask of the plan: inputs and params of their jobs."""
+"""The input functions and params functions of the rules."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mnist_numpy.planning.keys import Results
 from mnist_numpy.planning.plan import Plan
 from mnist_numpy.planning.snakemake_api import Host
 
-IDENTITY = f"{STORE}/identify/{{split}}/{{shard}}.sha256"  # the checksum of a table that a rule makes
+IDENTITY = f"{STORE}/identify/{{split}}/{{shard}}.sha256"  # the checksum of a generated table
 
 
 class Jobs:
@@ -23,17 +23,17 @@ class Jobs:
         self.plan, self.host = plan, host
 
     def results(self) -> Results:
-        """Return all jobs with their true keys; Snakemake first makes the tables that a rule makes."""
-        return self.plan.results([self.identity(*table).read_text() for table in self.plan.made])
+        """Return all jobs. If a table is generated, Snakemake first runs the rules that make it."""
+        return self.plan.results([self.find_checksum_file(*table).read_text() for table in self.plan.generated])
 
-    def identity(self, split: str, shard: str) -> Path:
-        """Return the file with the checksum of a table that a rule makes, once it is there."""
+    def find_checksum_file(self, split: str, shard: str) -> Path:
+        """Return the file with the checksum of a generated table."""
         if self.host.plans:
-            return self.host.made_checksum(split, shard)
+            return self.host.find_checksum_file(split, shard)
         return self.plan.place(IDENTITY.format(split=split, shard=shard))
 
-    def planned(self, rule: str, wildcards: Any) -> Job:
-        """Return the job of a rule and wildcards; refuse a key that is not the one the config asks for."""
+    def find_job(self, rule: str, wildcards: Any) -> Job:
+        """Return the job of a rule and wildcards; raise WorkflowError if its key has changed since planning."""
         arguments = [
             int(value) if name in ("fold", "epoch") else value for name, value in wildcards.items() if name != "key"
         ]
@@ -43,54 +43,54 @@ class Jobs:
             job = None
         if job is None or job.key != wildcards.key:
             raise WorkflowError(
-                f"{rule} {' '.join(map(str, arguments))}: the config, the code, a package or a table is not what it "
-                f"was when the name of this result ({wildcards.key}) was planned; run the same command again"
+                f"{rule} {' '.join(map(str, arguments))}: the config, the code, a package or a table has changed "
+                f"since this result ({wildcards.key}) was planned; run the same command again"
             )
         return job
 
     def inputs_of(self, rule: str) -> Callable[[Any], dict[str, Any]]:
-        """Return the input function of a rule: what its job is made from.
+        """Return the input function of a rule.
 
-        A result that exists needs nothing, even where what it was made from is gone: else Snakemake would
-        make it again when something else needs that.
+        A result that exists has no inputs if one of them is missing. Otherwise Snakemake would make the result again
+        whenever another job needs that input.
         """
 
         def inputs(wildcards: Any) -> dict[str, Any]:
-            job, exists = self.planned(rule, wildcards), self.plan.exists
+            job, exists = self.find_job(rule, wildcards), self.plan.exists
             missing = not self.host.in_bucket and not all(map(exists, job.sources))
             if missing and all(map(exists, job.outputs.values())):
                 return {}
-            # dates never matter
+            # `ancient`: Snakemake ignores the dates
             return {name: ancient(paths) for name, paths in job.inputs.items() if paths}
 
         return inputs
 
     def made_of(self, rule: str) -> Callable[[Any], dict[str, Any]]:
-        """Return the params function of a rule: what its result depends on, for the job to check and to record."""
-        return lambda wildcards: self.planned(rule, wildcards).made_of
+        """Return the params function of a rule: what its result depends on. The job checks and records it."""
+        return lambda wildcards: self.find_job(rule, wildcards).made_of
 
     def files_of(self, wildcards: Any) -> dict[str, str]:
-        """Return the table of a shard, and the file of its labels where they are in one of their own."""
+        """Return the table of a shard and its file of labels, if it has one, as the config names them."""
         split, shard = wildcards.split, wildcards.shard
         tables = self.plan.tables
         files = {"table": tables[split][shard], "labels": tables[f"{split}_labels"].get(shard)}
         return {name: path for name, path in files.items() if path}
 
     def paths_of(self, wildcards: Any) -> dict[str, str]:
-        """Return where the table of a shard and its labels are."""
+        """Return the locations of the table of a shard and of its file of labels."""
         return {name: str(self.plan.place(path)) for name, path in self.files_of(wildcards).items()}
 
     def tables_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the inputs of normalize, with their dates left aside.
+        """Return the inputs of normalize, whose dates Snakemake ignores.
 
-        A file dated ahead of the clock is named to the script alone, since Snakemake refuses outputs
-        that are older than an input.
+        A file with a date in the future is not an input, because Snakemake refuses outputs that are older than an
+        input. The script gets its path as a param.
         """
-        self.planned("normalize", wildcards)
+        self.find_job("normalize", wildcards)
         files = self.files_of(wildcards).items()
-        return {n: ancient(p) for n, p in files if self.host.in_bucket or not dated_ahead(self.plan.place(p))}
+        return {n: ancient(p) for n, p in files if self.host.in_bucket or not has_future_date(self.plan.place(p))}
 
 
-def dated_ahead(path: Path) -> bool:
-    """Tell whether a file is dated ahead of the clock."""
+def has_future_date(path: Path) -> bool:
+    """Return whether the date of a file is in the future."""
     return path.exists() and path.stat().st_mtime > time.time()

@@ -1,75 +1,70 @@
 """What each result depends on.
 
-The name of every result holds a key: a hash of the options its stage reads, the code the stage can run,
-the versions of the packages that code uses, the content of the tables, and the names (with their
-keys) of the results it is made from. A file with the right name is right, whoever made it and when;
-a change asks for another name. So existence is validity, and no record or date has to be trusted.
-This package itself is in no key: it decides whether a job runs, never the bytes of its result.
+The path of every result holds a key. The key is a hash of the options that the stage reads, the code that it can run,
+the versions of the packages that this code uses, the content of the tables, and the paths (with their keys) of the
+results that the stage reads. After a change, the config asks for a result with another key. A result that exists is
+therefore valid, and no date or record has to be trusted. The code of `planning` is not part of any key: it decides
+whether a job runs, but never changes the bytes of a result.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mnist_numpy.planning.config import member_options
 from mnist_numpy.planning.graph import Job, Needs, stage
 
 FIGURES = ("learning", "augmentation", "weights", "confusion", "mistakes", "reliability", "comparison")
-
-
-# what decides how a table is read
-LOOKS = ("separator", "header", "label", "pixels", "shape", "order", "pixel_min", "pixel_max", "invert")
+# the keys of `data` that say how to read a table
+LAYOUT = ("separator", "header", "label", "pixels", "shape", "order", "pixel_min", "pixel_max", "invert")
 
 
 class Context(NamedTuple):
-    """What results depend on beside the config.
+    """What results depend on, besides the config.
 
     Attributes
     ----------
     tables
-        The checksum of each table, by split and shard; of files of labels under `train_labels` and
-        `test_labels`, of the sample submission under `sample_submission`.
+        The checksum of each table, by split and shard. Files of labels are under `train_labels` and
+        `test_labels`, and the sample submission is under `sample_submission`.
     code
         Returns the hash of the code that a rule can run.
     packages
         Returns the versions of the packages that a rule uses.
-    epochs_made
+    find_epochs
         Returns the epochs whose checkpoints are in a folder.
     """
 
     tables: Mapping[str, Mapping[str, str]]
     code: Callable[[str], str]
     packages: Callable[[str], dict[str, str]]
-    epochs_made: Callable[[str], list[int]]
+    find_epochs: Callable[[str], list[int]]
 
 
 class Results:
-    """The jobs that a config asks for, and the names of all they make.
+    """The jobs of a config, and the paths of their results. Each rule has a method that returns its job.
 
     Parameters
     ----------
     settings
         The whole config.
     context
-        What else results depend on.
+        What the results depend on, besides the config.
     """
 
     def __init__(self, settings: dict[str, Any], context: Context) -> None:
         self.settings, self.context = settings, context
         self.data, self.folding, self.models = (settings[key] for key in ("data", "folds", "models"))
-        members = (
-            member_options(model, fold) for model in self.models.values() for fold in range(len(model["vary"] or [0]))
-        )
+        members = [member_options(m, fold) for m in self.models.values() for fold in range(max(1, len(m["vary"])))]
         self.preprocesses = {preprocess_name(options["preprocess"]): options["preprocess"] for options in members}
         self.jobs: dict[tuple[Any, ...], Job] = {}
         self.makers: dict[str, Job] = {}
 
-    # --- Stage by stage, in the order in which the data flow --------------------------------------
+    # --- Stages, in the order of the data flow ----------------------------------------------------
 
     @stage("normalize/{split}", shard="{shard}.parquet")
     def normalize(self, split: str, shard: str) -> Needs:
         """Normalize one table to Parquet."""
-        options = subset(self.data, *LOOKS, "labels" if split == "train" else "id")
+        options = subset(self.data, *LAYOUT, "labels" if split == "train" else "id")
         options["label_file"] = self.context.tables[f"{split}_labels"].get(shard)
         return Needs(options, table=self.context.tables[split][shard])
 
@@ -90,7 +85,7 @@ class Results:
 
     @stage("prepare/{preprocess}", images="{shard}.npy")
     def prepare(self, preprocess: str, shard: str) -> Needs:
-        """Straighten the images of a train shard, and lay them out for training."""
+        """Decode and straighten the images of a train shard."""
         return Needs(
             {"preprocess": self.preprocesses[preprocess]}, {"shard": self.normalize("train", shard).outputs["shard"]}
         )
@@ -99,18 +94,18 @@ class Results:
     def train(self, model: str, fold: int, epoch: int) -> Needs:
         """Train one member up to an epoch.
 
-        The key does not depend on the epoch, so that raising `epochs` adds to the chain; nor on the
-        checkpoint that training continues from, which leads to the same state.
+        The key does not depend on the epoch, so that raising `epochs` adds checkpoints to the same folder. Nor does it
+        depend on the previous checkpoint, because training reaches the same state from each of them.
         """
 
         def previous(folder: str) -> dict[str, list[str]]:
-            start = self.continues_from(model, epoch, folder)
+            start = self.find_start(model, epoch, folder)
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
         inputs: dict[str, str | list[str]] = {
             "shards": self.shards("train"),
-            "images": self.images(model, fold),
+            "images": self.images(model, [fold]),
             "folds": self.folds().outputs["folds"],
         }
         return Needs(options, inputs, also=previous)
@@ -126,14 +121,13 @@ class Results:
 
     @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
     def evaluate(self, model: str) -> Needs:
-        """Predict the training rows out of fold, and score a model."""
-        count = self.folding["count"]
+        """Predict the training rows out of fold, and compute the metrics of a model."""
         return Needs(
             {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
             {
                 "weights": self.weights(model),
                 "shards": self.shards("train"),
-                "images": list(dict.fromkeys(path for fold in range(count) for path in self.images(model, fold))),
+                "images": self.images(model, range(self.folding["count"])),
                 "folds": self.folds().outputs["folds"],
             },
         )
@@ -144,7 +138,7 @@ class Results:
         averaged = self.settings["submission"]["from"] != "best" and len(self.candidates) > 1
         return Needs(
             {"models": list(self.models), "mean_of": self.candidates if averaged else []},
-            {"validations": self.of_models("validation"), "weights": self.first_members()},
+            {"validations": self.evaluations("validation"), "weights": self.first_weights()},
         )
 
     @stage("predict/{model}", predictions="{shard}.parquet")
@@ -157,9 +151,9 @@ class Results:
 
     @stage("score/{model}", metrics="metrics.json")
     def score(self, model: str) -> Needs:
-        """Add the accuracy on a labelled test set to a model's scores."""
+        """Add the accuracy on a labelled test set to the metrics of a model."""
         inputs = {"evaluation": self.evaluate(model).outputs["metrics"]}
-        if model not in self.candidates:  # it predicts nothing
+        if model not in self.candidates:  # this model does not predict the test set
             return Needs({}, inputs)
         shards = self.context.tables["test"]
         predictions = [self.predict(model, shard).outputs["predictions"] for shard in shards]
@@ -167,7 +161,7 @@ class Results:
 
     @stage("submission", submission="submission.csv")
     def submission(self) -> Needs:
-        """Assemble the submission. Where models are named, their ranking does not matter."""
+        """Write the submission. It depends on the ranking only if `from` is `best`."""
         section = self.settings["submission"]
         return Needs(
             {**subset(section, "from", "columns"), **subset(self.data, "id"), "models": self.candidates},
@@ -180,14 +174,14 @@ class Results:
 
     @stage("figures", **{name: f"{name}.svg" for name in FIGURES})
     def figures(self) -> Needs:
-        """Draw the figures of training and of errors."""
+        """Draw the figures of training, of errors and of the comparison."""
         return Needs(
             {"models": list(self.models)},
             {
                 "histories": self.histories(),
-                "evaluations": self.of_models("metrics"),
-                "validations": self.of_models("validation"),
-                "weights": self.first_members(),
+                "evaluations": self.evaluations("metrics"),
+                "validations": self.evaluations("validation"),
+                "weights": self.first_weights(),
                 "shards": self.shards("train"),
                 "comparison": self.compare().outputs["comparison"],
             },
@@ -195,15 +189,15 @@ class Results:
 
     @stage("report", page="report.html")
     def report(self) -> Needs:
-        """Make the page. It shows the config, but not where tables are nor how the work was divided."""
+        """Write the HTML report. It shows the config without the paths of the tables, threads and checkpoints."""
         tables = {split: list(self.context.tables[split]) for split in ("train", "test")}
         models = {
             name: {key: value for key, value in model.items() if key not in ("threads", "checkpoint_every")}
             for name, model in self.models.items()
         }
         config = {**self.settings, "models": models, "data": {**self.data, **tables}}
-        # the page shows confusion and mistakes image by image itself
-        shown = [name for name in FIGURES if name not in ("confusion", "mistakes")]
+        # the report has its own confusion matrix and mistakes, with the images
+        figures = [name for name in FIGURES if name not in ("confusion", "mistakes")]
         return Needs(
             {"config": config, "candidates": self.candidates},
             {
@@ -213,17 +207,17 @@ class Results:
                 "train": self.shards("train"),
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
-                "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in shown)],
+                "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in figures)],
                 "weights": [path for model in self.models for path in self.weights(model)],
                 **subset(self.figures().inputs, "histories", "validations", "comparison"),
             },
         )
 
-    # --- What stages read of one another ----------------------------------------------------------
+    # --- Inputs of stages -------------------------------------------------------------------------
 
     @property
     def candidates(self) -> list[str]:
-        """The models whose predictions the submission is made of."""
+        """The models that predict the test set."""
         chosen = self.settings["submission"]["from"]
         return list(self.models) if chosen == "best" else chosen
 
@@ -231,10 +225,11 @@ class Results:
         """Return the shards of a split, in the order of the config."""
         return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
 
-    def images(self, model: str, fold: int) -> list[str]:
-        """Return the prepared images of the train shards, as a member wants them."""
-        name = preprocess_name(member_options(self.models[model], fold)["preprocess"])
-        return [self.prepare(name, shard).outputs["images"] for shard in self.context.tables["train"]]
+    def images(self, model: str, folds: Iterable[int]) -> list[str]:
+        """Return the images of all train shards, once for each `preprocess` section of some members of a model."""
+        sections = [member_options(self.models[model], fold)["preprocess"] for fold in folds]
+        names = dict.fromkeys(preprocess_name(section) for section in sections)
+        return [self.prepare(name, shard).outputs["images"] for name in names for shard in self.context.tables["train"]]
 
     def weights(self, model: str) -> list[str]:
         """Return the weights of a model's members, in the order of the folds."""
@@ -248,16 +243,16 @@ class Results:
             for fold in range(self.folding["count"])
         ]
 
-    def of_models(self, name: str) -> list[str]:
-        """Return a file of each model's evaluation."""
+    def evaluations(self, name: str) -> list[str]:
+        """Return one file of the evaluation of each model, by its name in the rule `evaluate`."""
         return [self.evaluate(model).outputs[name] for model in self.models]
 
-    def first_members(self) -> list[str]:
-        """Return the weights of each model's first member."""
+    def first_weights(self) -> list[str]:
+        """Return the weights of the first member of each model."""
         return [self.export(model, 0).outputs["weights"] for model in self.models]
 
     def predictions(self) -> list[str]:
-        """Return what the submission is made of: models in order, and shards within them."""
+        """Return the predictions for the submission: models in order, and shards within them."""
         return [
             self.predict(model, shard).outputs["predictions"]
             for model in self.candidates
@@ -265,16 +260,16 @@ class Results:
         ]
 
     def training_options(self, model: str, fold: int) -> dict[str, Any]:
-        """Return what a member's state after a given epoch depends on.
+        """Return the options that a member's state after a given epoch depends on.
 
-        How many epochs follow counts only where the schedule looks ahead. `threads` and
-        `checkpoint_every` divide the same work differently.
+        The last epoch matters only to a schedule that ends with it. `threads` and `checkpoint_every` only divide the
+        work.
         """
-        left_out = {"predict", "threads", "checkpoint_every", "vary"}
+        without_effect = {"predict", "threads", "checkpoint_every", "vary"}
         if self.models[model]["schedule"]["name"] == "constant":
-            left_out.add("epochs")
+            without_effect.add("epochs")
         options = member_options(self.models[model], fold)
-        return {key: value for key, value in options.items() if key not in left_out}
+        return {key: value for key, value in options.items() if key not in without_effect}
 
     def chain(self, model: str, fold: int) -> list[Job]:
         """Return the jobs that train a member, from the first checkpoint to the last."""
@@ -282,21 +277,21 @@ class Results:
         epoch = self.models[model]["epochs"]
         while epoch:
             jobs.insert(0, self.train(model, fold, epoch))
-            epoch = self.continues_from(model, epoch, jobs[0].folder)
+            epoch = self.find_start(model, epoch, jobs[0].folder)
         return jobs
 
-    def continues_from(self, model: str, epoch: int, folder: str) -> int:
-        """Return the epoch of the checkpoint that training up to an epoch continues from, or 0.
+    def find_start(self, model: str, epoch: int, folder: str) -> int:
+        """Return the epoch of the checkpoint from which training up to `epoch` continues, or 0.
 
-        It is the newest there is, unless a later one is planned.
+        It is the latest checkpoint before `epoch`, whether it exists or is planned.
         """
         every = self.models[model]["checkpoint_every"]
-        made = [before for before in self.context.epochs_made(folder) if before < epoch]
-        return max([(epoch - 1) // every * every, *made])
+        existing = [before for before in self.context.find_epochs(folder) if before < epoch]
+        return max([(epoch - 1) // every * every, *existing])
 
 
 def preprocess_name(section: Mapping[str, Any]) -> str:
-    """Return a `preprocess` section as a short name, which no other section has."""
+    """Return a short name of a `preprocess` section; different sections have different names."""
     parts = ["deskew"] * section["deskew"]
     if section["ink_spread"] is not None:
         parts += ["spread", *map(str, section["ink_spread"])]
@@ -306,13 +301,3 @@ def preprocess_name(section: Mapping[str, Any]) -> str:
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Return some keys of a section."""
     return {key: section[key] for key in keys}
-
-
-def epochs_in(folder: Path) -> list[int]:
-    """Return the epochs whose checkpoints, state and history, are in a folder."""
-    try:
-        files = {path.name for path in folder.iterdir()}
-    except OSError:
-        return []  # there is no such folder yet
-    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
-    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)

@@ -1,4 +1,4 @@
-"""What is known of a file's content, remembered by the file's stat, as git's index does."""
+"""A cache of values that were computed from files, such as checksums; it compares the stat of a file, as git does."""
 
 import json
 import os
@@ -10,20 +10,21 @@ from typing import Any
 from mnist_numpy.files.atomic import write_text
 from mnist_numpy.files.checksum import checksum
 
-YOUNG_NS = 2_000_000_000  # a file that changed so shortly before it was read may change again unnoticed
+# A file that changed less than this before it was read may change again within the resolution of its dates.
+YOUNG_NS = 2_000_000_000
 
 
 class Memory:
-    """Values computed from files, kept from one run to the next.
+    """Values that were computed from files, saved between runs.
 
-    A value is used again if path, size, inode, modification time and status-change time are those
-    of the file it was computed from. The status-change time cannot be set by a program, so an edit
-    that keeps size and date is noticed. It may be deleted at any time.
+    A value is used again if the path, size, inode, modification time and status-change time of the file
+    have not changed. A program cannot set the status-change time, so an edit that keeps size and date
+    is noticed. The JSON file may be deleted at any time.
 
     Parameters
     ----------
     file
-        The JSON file that holds them; None to remember within this process only.
+        The JSON file with the values; None to remember values in this process only.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -34,27 +35,27 @@ class Memory:
             if file is not None:
                 self.entries = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            pass  # there is none yet, or it is damaged: everything is computed again
+            pass  # it does not exist yet, or is damaged: all values are computed again
 
     def recall(self, kind: str, path: Path, compute: Callable[[Path], Any], trusting: bool = False) -> Any:
-        """Return `compute(path)`, from memory where that is safe.
+        """Return `compute(path)`, from the cache if the file has not changed.
 
         Parameters
         ----------
         kind
-            Tells the values of one function from those of another.
+            A name for the function.
         path
             The file.
         compute
-            A function of the file's content; JSON can hold its value.
+            A function of the file's content. Its value can be written as JSON.
         trusting
-            Whether a value counts whatever the file's stat, as it does for a job: the process that
-            plans has looked at the file on its behalf.
+            Whether to use a cached value without a look at the file. Jobs do so, because the planner has
+            compared the file already.
 
         Raises
         ------
         OSError
-            Where the file cannot be read.
+            If the file cannot be read.
         """
         name = f"{kind} {os.path.abspath(path)}"
         entry = self.entries.get(name)
@@ -71,15 +72,15 @@ class Memory:
         return value
 
     def checksum(self, path: Path, trusting: bool = False) -> str:
-        """Return the SHA-256 of all bytes of a file, as hexadecimal digits; see `recall`."""
+        """Return the SHA-256 of a file as hexadecimal digits; see `recall`."""
         return str(self.recall("sha256", path, checksum, trusting))
 
     def save(self) -> None:
-        """Write what is new to disk, where that is allowed."""
+        """Write the values to the JSON file, if they have changed and the file can be written."""
         if self.changed and self.file is not None:
             try:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
                 write_text(self.file, json.dumps(self.entries))
             except OSError:
-                return  # it only saves time
+                return  # the cache only saves time
             self.changed = False

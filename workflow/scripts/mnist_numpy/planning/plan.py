@@ -1,4 +1,4 @@
-"""From the config to the jobs it asks for: the one planner of Snakemake, `make why` and `make prune`."""
+"""Plan the jobs of a config, for Snakemake, `make why` and `make prune` alike."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
-from mnist_numpy.planning.keys import Context, Results, epochs_in
+from mnist_numpy.planning.keys import Context, Results
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.snakemake_api import Host
 from mnist_numpy.planning.software import Software
@@ -19,39 +19,42 @@ from mnist_numpy.planning.tables import find_tables
 
 DEFAULT = "config/config.yaml"
 UNKNOWN = "not known yet"
+MISSING_ADVICE = "fix the path or put the file there"
 
 
 class Plan:
-    """The tables that a config names, and the jobs that it asks for.
+    """The tables and the jobs of a config.
+
+    A generated table is one that a rule of a bigger workflow makes. Its content may not be known yet.
 
     Parameters
     ----------
     settings
         The whole config.
     place
-        Returns where a file is.
+        Returns the location of a path.
     checksum
-        Returns the checksum of the table at a path as the config has it; the memory is there for its use.
-    made_by_a_rule
-        Tells whether a table is made by a rule of a bigger workflow, so that it has no content yet.
+        Returns the checksum of a table, given a cache and the path in the config.
+    is_generated
+        Returns whether the table at a path is generated.
     look_for_checkpoints
-        Whether training continues from checkpoints of an earlier config; in a bucket nobody looks for them.
+        Whether training continues from checkpoints of an earlier config. In a bucket it does not.
     advice
-        What to do about a table that is missing.
+        What to do if a table is missing.
 
     Attributes
     ----------
     tables
         The path of each table by split and shard; see `find_tables`.
-    made
-        Split and shard of each table that a rule makes.
+    generated
+        Split and shard of each generated table.
     memory, software
-        What the keys were computed with.
+        The cache of checksums, and the code and packages of the rules.
 
     Raises
     ------
     WorkflowError
-        Where a table cannot be read.
+        If a table cannot be read.
     """
 
     def __init__(
@@ -59,69 +62,75 @@ class Plan:
         settings: dict[str, Any],
         place: Callable[[str], Path] = Path,
         checksum: Callable[[Memory, str], str] = lambda memory, path: memory.checksum(Path(path)),
-        made_by_a_rule: Callable[[str], bool] = lambda path: False,
+        is_generated: Callable[[str], bool] = lambda path: False,
         look_for_checkpoints: bool = True,
-        advice: str = "mend the path or put the file there",
+        advice: str = MISSING_ADVICE,
     ) -> None:
         self.settings, self.place = settings, place
         self.memory = Memory(place(f"{STORE}/memory.json"))
         self.software = Software(self.memory)
         self.tables = find_tables(settings["data"])
-        self.made = [(s, shard) for s in ("train", "test") for shard, p in self.tables[s].items() if made_by_a_rule(p)]
+        splits = ("train", "test")
+        self.generated = [
+            (split, s) for split in splits for s, path in self.tables[split].items() if is_generated(path)
+        ]
         self.look_for_checkpoints = look_for_checkpoints
         self.planned: dict[tuple[str, ...], Results] = {}
 
-        def content(split: str, shard: str, path: str) -> str:
+        def read_checksum(split: str, shard: str, path: str) -> str:
             try:
-                return UNKNOWN if (split, shard) in self.made else checksum(self.memory, path)
+                return UNKNOWN if (split, shard) in self.generated else checksum(self.memory, path)
             except FileNotFoundError as error:
                 raise WorkflowError(f"data.{split}: there is no file {error.filename}; {advice}") from None
             except OSError as error:
                 raise WorkflowError(f"data.{split}: {place(path)} cannot be read: {error.strerror}") from None
 
-        self.content = {split: {s: content(split, s, p) for s, p in t.items()} for split, t in self.tables.items()}
+        self.checksums = {
+            split: {shard: read_checksum(split, shard, path) for shard, path in tables.items()}
+            for split, tables in self.tables.items()
+        }
 
-    def results(self, made: Sequence[str] = ()) -> Results:
-        """Return the jobs that the config asks for.
+    def results(self, checksums: Sequence[str] = ()) -> Results:
+        """Return the jobs of the config.
 
         Parameters
         ----------
-        made
-            The checksum of each table in `made`; without it, keys that depend on these tables are not the true ones.
+        checksums
+            The checksum of each table in `generated`. Without them, the keys that depend on these tables are wrong.
         """
-        known = tuple(made)
+        known = tuple(checksums)
         if known not in self.planned:
-            tables = {split: dict(shards) for split, shards in self.content.items()}
-            for (split, shard), value in zip(self.made, known, strict=False):
+            tables = {split: dict(shards) for split, shards in self.checksums.items()}
+            for (split, shard), value in zip(self.generated, known, strict=False):
                 tables[split][shard] = value
-            context = Context(tables, self.software.code_digest, self.software.packages, self.epochs_made)
+            context = Context(tables, self.software.code_digest, self.software.packages, self.find_epochs)
             self.planned[known] = Results(self.settings, context)
         return self.planned[known]
 
-    def epochs_made(self, folder: str) -> list[int]:
+    def find_epochs(self, folder: str) -> list[int]:
         """Return the epochs whose checkpoints are in a folder of the store."""
-        return epochs_in(self.place(folder)) if self.look_for_checkpoints else []
+        return find_epochs(self.place(folder)) if self.look_for_checkpoints else []
 
     def exists(self, path: str) -> bool:
-        """Tell whether a file of the store is there."""
+        """Return whether a file of the store exists."""
         return self.place(path).exists()
 
 
-def plan_under(host: Host, settings: dict[str, Any]) -> Plan:
+def plan_for_host(host: Host, settings: dict[str, Any]) -> Plan:
     """Return the plan of a config for Snakemake."""
-    advice = "mend the path or put the file there"
+    advice = MISSING_ADVICE
     if host.is_module and not host.in_bucket:
-        advice += ", or the rule that makes it above `use rule`"
-    return Plan(settings, host.place, host.read_checksum, host.is_made_by_a_rule, not host.in_bucket, advice)
+        advice += ", or move the rule that makes it above `use rule`"
+    return Plan(settings, host.place, host.read_checksum, host.is_generated, not host.in_bucket, advice)
 
 
 def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = ()) -> Plan:
-    """Return the plan of some config files, merged in this order, and of options as `--config` takes them.
+    """Return the plan of config files, merged in this order, and of options in the form of `--config`.
 
     Raises
     ------
     WorkflowError
-        Where the config is wrong, or a table cannot be read.
+        If the config is not valid, or a table cannot be read.
     """
     config: dict[str, Any] = {}
     try:
@@ -133,3 +142,13 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
         raise WorkflowError(f"the config cannot be read: {where}") from error
     update_config(config, given)
     return Plan(read_settings(config, configfiles, given))
+
+
+def find_epochs(folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints are in a folder; a checkpoint is a state and a history."""
+    try:
+        files = {path.name for path in folder.iterdir()}
+    except OSError:
+        return []  # the folder does not exist yet
+    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
+    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)

@@ -1,4 +1,4 @@
-"""Which names a run publishes, as the rules `publish` and `all` have them."""
+"""The names that a run publishes: inputs, outputs and params of the rules `publish` and `all`."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ REPORTED = {
 
 
 class Publication:
-    """The view of a run; planning it decides whether it has to be renewed.
+    """The view of a run. Creating it finds out whether the view is up to date.
 
     Attributes
     ----------
     names
         Published name -> path in the store: all names, or those that are targets on the command line.
     final
-        Published names of the results that people look at.
+        Published names of the results for people to read.
     stale
         Published names that show another run.
     run
@@ -37,77 +37,77 @@ class Publication:
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs, self.plan, self.host = jobs, jobs.plan, jobs.host
-        noted = [self.noted(*table) for table in self.plan.made]
-        results = self.plan.results(noted)
-        self.final, possible = view.final(results), view.possible(results)
+        checksums = [self.read_checksum(*table) for table in self.plan.generated]
+        results = self.plan.results(checksums)
+        self.final, possible = view.final_results(results), view.all_results(results)
         whole = self.final if self.host.in_bucket else possible
         on_disk = self.host.plans and not self.host.in_bucket
-        if on_disk and UNKNOWN not in noted:
-            whole = view.all_names(self.final, possible, results.makers, self.plan.exists)
-        self.asked = self.host.named_targets(possible)
-        self.names = {name: possible[name] for name in sorted(self.asked)} or whole
+        if on_disk and UNKNOWN not in checksums:
+            whole = view.select_names(self.final, possible, results.makers, self.plan.exists)
+        self.targeted = self.host.find_targets(possible)
+        self.names = {name: possible[name] for name in sorted(self.targeted)} or whole
         self.run = digest(self.final)
         self.stale = view.find_stale(whole, self.names, self.plan.place)
         if on_disk:
-            self.request()
+            self.save()
 
-    def noted(self, split: str, shard: str) -> str:
-        """Return the checksum of a table that a rule makes, if it was noted and is still true."""
+    def read_checksum(self, split: str, shard: str) -> str:
+        """Return the checksum of a generated table, or `UNKNOWN` before the rule `identify` has written it."""
         file = self.plan.place(IDENTITY.format(split=split, shard=shard))
         if self.host.plans:
-            view.forget_other_content(file, self.plan.place(self.plan.tables[split][shard]), self.plan.memory)
+            view.delete_old_checksum(file, self.plan.place(self.plan.tables[split][shard]), self.plan.memory)
         return file.read_text() if file.exists() else UNKNOWN
 
-    def request(self) -> None:
-        """Date the request for publishing, and save what was found out while planning."""
+    def save(self) -> None:
+        """Update `requested.json`, and save the checksums and definitions that planning has computed."""
         try:
-            view.request(self.names, [] if self.asked else self.stale, self.plan.place, self.plan.memory)
-            self.plan.software.keep_definitions(self.plan.place(STORE))
-        except OSError as error:  # it may bear no file's name
+            view.update_request(self.names, [] if self.targeted else self.stale, self.plan.place, self.plan.memory)
+            self.plan.software.save_definitions(self.plan.place(STORE))
+        except OSError as error:  # the error may have no file name
             raise WorkflowError(
-                f"{self.plan.place('results')}: {error.strerror}; make it writable, with room on its disk, "
+                f"{self.plan.place('results')}: {error.strerror}; make it writable, make room on its disk, "
                 "and run the same command again"
             ) from None
         self.plan.memory.save()
 
-    def path(self, name: str) -> str:
-        """Return the path that a result is published under; in a bucket the folder tells the run."""
+    def published_path(self, name: str) -> str:
+        """Return the path of a published name; in a bucket, each run has its own folder."""
         return name.replace("results", f"results/run-{self.run}", 1) if self.host.in_bucket else name
 
     def outputs(self) -> list[Any]:
-        """Return all published paths, with what `snakemake --report` shows of them."""
-        paths: dict[str, Any] = {name: self.path(name) for name in self.names}
+        """Return all published paths, with their captions in `snakemake --report`."""
+        paths: dict[str, Any] = {name: self.published_path(name) for name in self.names}
         for name in paths.keys() & REPORTED.keys():
             caption = f"../report/{Path(name).stem}.rst"
             paths[name] = report(paths[name], category=REPORTED[name], caption=caption)
         return list(paths.values())
 
     def targets(self) -> list[str]:
-        """Return what is made by default."""
-        return [self.path(name) for name in self.names if self.asked or name in self.final]
+        """Return the inputs of the rule `all`."""
+        return [self.published_path(name) for name in self.names if self.targeted or name in self.final]
 
-    def to_publish(self) -> dict[str, str]:
-        """Return the names to publish, once the content of all tables is known."""
-        if not self.plan.made:
+    def find_paths(self) -> dict[str, str]:
+        """Return published name -> path in the store, once the content of all tables is known."""
+        if not self.plan.generated:
             return self.names
-        known = view.possible(self.jobs.results())
+        known = view.all_results(self.jobs.results())
         return {name: known[name] for name in self.names}
 
     def names_to_copy(self, wildcards: Any) -> dict[str, str]:
-        """Return what the script publishes by itself; in a bucket Snakemake does it."""
-        return {} if self.host.in_bucket else self.to_publish()
+        """Return the names that the script publishes itself. In a bucket, Snakemake uploads its outputs."""
+        return {} if self.host.in_bucket else self.find_paths()
 
     def inputs(self, wildcards: Any) -> dict[str, Any]:
-        """Return the files of the store, and the request: the one input that Snakemake compares by date.
+        """Return the files of the store and `requested.json`, which Snakemake compares by date.
 
-        A checksum that was noted in this run, of a table that a rule has made, is a request too.
+        The checksums of generated tables are compared by date too: `identify` writes them during the run.
         """
-        files: dict[str, Any] = {"results": [ancient(path) for path in self.to_publish().values()]}
-        if self.plan.made:
-            files["noted"] = [IDENTITY.format(split=split, shard=shard) for split, shard in self.plan.made]
+        files: dict[str, Any] = {"results": [ancient(path) for path in self.find_paths().values()]}
+        if self.plan.generated:
+            files["checksums"] = [IDENTITY.format(split=split, shard=shard) for split, shard in self.plan.generated]
         return files if self.host.in_bucket else {**files, "requested": view.REQUESTED}
 
     @property
     def prefix(self) -> str:
-        """What stands before each published name on this disk."""
+        """The prefix of each published name on this disk; not empty in a module."""
         return str(self.plan.place(view.PUBLISHED)).removesuffix(view.PUBLISHED)

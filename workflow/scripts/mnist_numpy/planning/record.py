@@ -1,7 +1,7 @@
-"""The record beside each result: what it was made of, and the checksums of its files.
+"""The record beside each result: what the result depends on, and the checksums of its files.
 
-Planning never reads records: a result with the right name is right. `make verify` reads them to find
-damage, `make why` to say what has changed.
+The planner never reads records: a result with the expected name is valid. `make verify` reads them to find
+damage, and `make why` to say what has changed.
 """
 
 import json
@@ -17,18 +17,18 @@ SUFFIX = ".made.json"
 
 
 def write_record(outputs: Sequence[Path], made_of: dict[str, Any]) -> None:
-    """Write the record of the job that made some files, which lie in one folder."""
+    """Write the record of the job that made these files; they are all in one folder."""
     checksums = {path.name: checksum(path) for path in outputs}
     write_json(record_path(outputs), {**made_of, "files": checksums})
 
 
 def record_path(outputs: Sequence[Path]) -> Path:
-    """Return where the record of a job's files is."""
+    """Return the path of the record of a job's files."""
     return outputs[0].with_name(outputs[0].stem + SUFFIX)
 
 
 def read_records(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records in a folder; a damaged one is passed over."""
+    """Yield the records in a folder; damaged ones are skipped."""
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
@@ -38,11 +38,11 @@ def read_records(folder: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def key_of(record: dict[str, Any]) -> str:
-    """Return the key of the results that a record describes, which names their folder."""
+def compute_key(record: dict[str, Any]) -> str:
+    """Return the key of the results that a record describes; it is the name of their folder."""
     return digest({name: value for name, value in record.items() if name != "files"})
 
 
 def find_record(file: Path) -> dict[str, Any] | None:
-    """Return the record of the job that made a file of the store, if there is one."""
+    """Return the record of the job that made a file of the store, or None."""
     return next((record for record in read_records(file.parent) if file.name in record["files"]), None)

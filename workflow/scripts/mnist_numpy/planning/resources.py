@@ -1,9 +1,9 @@
-"""How much memory and time a job may take, from what can be known before it runs: what it asks of a cluster.
+"""Estimate the memory and time of each job before it runs, to request them from a cluster.
 
-The figures are on the high side: a node may be ten times slower than the machine they were measured
-on (benchmarks/speed.md), and a job that was given too little is submitted again with more. No result
-depends on any of this, and nothing reruns because of it. export, samples, score, figures and report run
-where Snakemake runs (`localrule`); figures and report hold the training images there.
+The estimates are high, because a node may be ten times slower than the machine of the measurements
+(benchmarks/speed.md). A job that fails is submitted again with more. No result depends on these numbers, and nothing
+reruns because of them. export, samples, score, figures and report run where Snakemake runs (`localrule`); figures and
+report hold the training images there.
 """
 
 import itertools
@@ -16,155 +16,166 @@ from typing import Any, NamedTuple
 
 from mnist_numpy.planning.config import member_options
 
-BASE_MB = 700  # Python with its libraries, and the two Snakemake processes around it on a cluster
-PYTHON_BYTES = 200e6  # of these, Python with its libraries
-BASE_MINUTES = 5  # a node that starts slowly, a file system that is busy
-UNKNOWN_BYTES = 100_000_000  # of a table that is not on this machine's disk, but in a bucket
-PACKED = {".bz2": 16, ".xz": 16, ".zst": 16}  # digits shrink about eightfold
+BASE_MB = 700  # Python with its libraries, and the two Snakemake processes of a job on a cluster
+PYTHON_BYTES = 200e6  # the part of these for Python with its libraries
+BASE_MINUTES = 5  # for a node that starts slowly or a busy file system
+UNKNOWN_BYTES = 100_000_000  # size of a table in a bucket
+# largest ratio of the size of a table to its compressed size; about 8 is usual
+COMPRESSION_RATIOS = {".bz2": 16, ".xz": 16, ".zst": 16}
 
-# what one core surely does in a second
+# what one core does per second, at least
 CELLS_PARSED = 5_000_000
 PIXELS_SCANNED = 50_000_000
 PIXELS_DISTORTED = 10_000_000
 FLOATING_POINT_OPERATIONS = 10_000_000_000
 
 
-class Needs(NamedTuple):
-    """What a job may need: bytes of memory beside Python's, and seconds of one core beside a job's start."""
+class Estimate(NamedTuple):
+    """The bytes of memory that a job needs besides Python, and the seconds of one core besides its start."""
 
     bytes: float
     seconds: float
 
 
 class Estimates:
-    """What the jobs of a config need: a method for each rule, given the rule's wildcards."""
+    """The estimates for the jobs of a config. Each rule has a method that takes the wildcards of a job.
+
+    Parameters
+    ----------
+    settings
+        The whole config.
+    tables
+        The path of each table by split and shard.
+    place
+        Returns the location of a path.
+    """
 
     def __init__(
         self, settings: dict[str, Any], tables: Mapping[str, Mapping[str, str]], place: Callable[[str], Path] = Path
     ) -> None:
         self.settings, self.tables, self.place = settings, tables, place
         self.data, self.models, self.members = settings["data"], settings["models"], settings["folds"]["count"]
-        # of a table that nobody has looked at yet: fewer pixels make more rows of the same file
+        # The shape of the images may not be known yet. A table of smaller images has more rows in the same size.
         self.pixels = math.prod(self.data["shape"] if self.data["shape"] != "auto" else (28, 28))
         self.classes = len(self.data["labels"]) if self.data["labels"] != "auto" else 10
 
-    def of(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
-        """Return the resources of a rule as functions: more at every attempt."""
-        needs: Callable[[Any], Needs] = getattr(self, rule)
+    def resources(self, rule: str) -> dict[str, Callable[[Any, int], int]]:
+        """Return the resources of a rule as functions of wildcards and attempt; they grow with each attempt."""
+        estimate: Callable[[Any], Estimate] = getattr(self, rule)
         return {
-            "mem_mb": lambda wildcards, attempt: attempt * (BASE_MB + math.ceil(needs(wildcards).bytes / 1e6)),
-            "runtime": lambda wildcards, attempt: attempt * (BASE_MINUTES + math.ceil(needs(wildcards).seconds / 60)),
+            "mem_mb": lambda wildcards, attempt: attempt * (BASE_MB + math.ceil(estimate(wildcards).bytes / 1e6)),
+            "runtime": lambda wildcards, attempt: (
+                attempt * (BASE_MINUTES + math.ceil(estimate(wildcards).seconds / 60))
+            ),
         }
 
-    def normalize(self, wildcards: Any) -> Needs:
-        """Stream a table, whatever its size."""
-        rows = self.most_rows(wildcards.split, wildcards.shard)
-        return Needs(400e6, rows * self.pixels / CELLS_PARSED)
+    def normalize(self, wildcards: Any) -> Estimate:
+        """Estimate a job that streams a table, so that its memory does not depend on the size."""
+        rows = self.max_rows(wildcards.split, wildcards.shard)
+        return Estimate(400e6, rows * self.pixels / CELLS_PARSED)
 
-    def quality(self, wildcards: Any) -> Needs:
-        """Sort hashes of the images."""
-        rows = self.most_rows("train") + self.most_rows("test")
-        return Needs(64 * rows, rows * self.pixels / PIXELS_SCANNED)
+    def quality(self, wildcards: Any) -> Estimate:
+        """Estimate a job that sorts hashes of the images."""
+        rows = self.max_rows("train") + self.max_rows("test")
+        return Estimate(64 * rows, rows * self.pixels / PIXELS_SCANNED)
 
-    def prepare(self, wildcards: Any) -> Needs:
-        """Decode and straighten the images of a shard, a row group at a time."""
-        rows = self.most_rows("train", wildcards.shard)
-        return Needs(200e6, rows * self.pixels / PIXELS_SCANNED)
+    def prepare(self, wildcards: Any) -> Estimate:
+        """Estimate a job that reads one row group at a time."""
+        return Estimate(200e6, self.max_rows("train", wildcards.shard) * self.pixels / PIXELS_SCANNED)
 
-    def folds(self, wildcards: Any) -> Needs:
-        """Hold ids, labels and folds; no images."""
-        rows = self.most_rows("train")
-        return Needs(64 * rows, rows * 1e-5)
+    def folds(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds ids, labels and folds, but no images."""
+        rows = self.max_rows("train")
+        return Estimate(64 * rows, rows * 1e-5)
 
-    def train(self, wildcards: Any) -> Needs:
-        """Train from one checkpoint to the next."""
+    def train(self, wildcards: Any) -> Estimate:
+        """Estimate a job that trains from one checkpoint to the next."""
         model = member_options(self.models[wildcards.model], int(wildcards.fold))
-        rows = self.most_rows("train")
-        fixed, a_row = self.training_memory(wildcards, model["threads"])
+        rows = self.max_rows("train")
+        fixed, per_row = self.training_memory(wildcards, model["threads"])
         epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
-        return Needs(fixed + a_row * rows, training_seconds(model, self.sizes(wildcards.model), rows, epochs))
+        return Estimate(fixed + per_row * rows, training_seconds(model, self.widths(wildcards.model), rows, epochs))
 
     def training_left(self, wildcards: Any) -> float:
-        """Return the seconds that a member still trains, from the checkpoint before this one to its last epoch.
+        """Return the seconds from the checkpoint before this one to the last epoch of a member.
 
         It is the priority of a training job. The member with most work left goes first, so that no member
         trains alone at the end while the other cores are idle.
         """
         model = member_options(self.models[wildcards.model], int(wildcards.fold))
         done = (int(wildcards.epoch) - 1) // model["checkpoint_every"] * model["checkpoint_every"]
-        return training_seconds(model, self.sizes(wildcards.model), self.most_rows("train"), model["epochs"] - done)
+        return training_seconds(model, self.widths(wildcards.model), self.max_rows("train"), model["epochs"] - done)
 
-    def evaluate(self, wildcards: Any) -> Needs:
-        """Hold the images as given, in each posture, and those that a member was trained on, with its probabilities."""
-        model, rows = wildcards.model, self.most_rows("train")
-        a_row = (2 + self.postures(model)) * self.pixels + (64 + 16 * self.members) * self.classes
-        return Needs(self.weights_bytes(model) + a_row * rows, self.forward_seconds(model, rows))
+    def evaluate(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds the probabilities of all members; the images stay in their files."""
+        model, rows = wildcards.model, self.max_rows("train")
+        per_row = (64 + 16 * self.members) * self.classes
+        return Estimate(self.weights_bytes(model) + per_row * rows, self.forward_seconds(model, rows))
 
-    def compare(self, wildcards: Any) -> Needs:
-        """Hold the probabilities of all models."""
-        rows = len(self.models) * self.most_rows("train")
-        return Needs(8 * rows * (self.classes + 4), rows * 1e-5)
+    def compare(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds the probabilities of all models."""
+        rows = len(self.models) * self.max_rows("train")
+        return Estimate(8 * rows * (self.classes + 4), rows * 1e-5)
 
-    def predict(self, wildcards: Any) -> Needs:
-        """Read a row group at a time, its pixels four bytes wide while they are decoded."""
-        model, rows = wildcards.model, self.most_rows("test", wildcards.shard)
-        a_row = (6 + self.postures(model)) * self.pixels + 32 * self.classes
-        return Needs(100e6 + 4096 * a_row + self.weights_bytes(model), self.forward_seconds(model, rows))
+    def predict(self, wildcards: Any) -> Estimate:
+        """Estimate a job that reads one row group at a time; a pixel takes four bytes while it is decoded."""
+        model, rows = wildcards.model, self.max_rows("test", wildcards.shard)
+        per_row = (6 + self.preprocess_count(model)) * self.pixels + 32 * self.classes
+        return Estimate(100e6 + 4096 * per_row + self.weights_bytes(model), self.forward_seconds(model, rows))
 
-    def submission(self, wildcards: Any) -> Needs:
-        """Hold ids and labels, where they are compared."""
-        rows, chosen = self.most_rows("test"), self.settings["submission"]["from"]
+    def submission(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds ids and labels if they are compared."""
+        rows, chosen = self.max_rows("test"), self.settings["submission"]["from"]
         compared = bool(self.data["id"] or self.data["sample_submission"])
-        return Needs(100e6 + 64 * rows * compared, len(self.models if chosen == "best" else chosen) * rows * 1e-5)
+        return Estimate(100e6 + 64 * rows * compared, len(self.models if chosen == "best" else chosen) * rows * 1e-5)
 
-    # --- Parts of these ---------------------------------------------------------------------------
+    # --- Parts of the estimates -------------------------------------------------------------------
 
     def training_memory(self, wildcards: Any, threads: int) -> tuple[float, int]:
-        """Return the bytes that training takes in all, however few rows there are, and those that each row adds."""
-        model, sizes = self.models[wildcards.model], self.sizes(wildcards.model)
+        """Return the bytes of memory that training needs for any number of rows, and the bytes that each row adds."""
+        model, widths = self.models[wildcards.model], self.widths(wildcards.model)
         number = 8 if model["dtype"] == "float64" else 4
-        # parameters, two moments and averages, twice; then buffers a thread, and what is being written
-        fixed = PYTHON_BYTES + (9 + threads) * number * parameter_count(sizes)
-        batch_row = number * (sizes[0] + 2 * sum(sizes[1:])) + sizes[0]
-        # all pixels as read, those of the rows trained on, and those of the rows held out twice when they are scored
-        a_row = 5 * sizes[0] // 2 + 128
+        # twice: parameters, two moments and averages; then the buffers of each thread, and the file being written
+        fixed = PYTHON_BYTES + (9 + threads) * number * parameter_count(widths)
+        batch_row = number * (widths[0] + 2 * sum(widths[1:])) + widths[0]
+        per_row = 200  # ids, labels, folds and the order of the rows; the images stay in their files
         if model["batch_size"] == "full":
-            return fixed, a_row + batch_row
-        return fixed + model["batch_size"] * batch_row, a_row
+            return fixed, per_row + batch_row
+        return fixed + model["batch_size"] * batch_row, per_row
 
-    def most_rows(self, split: str, shard: str | None = None) -> int:
-        """Return a number of rows that a split, or one shard of it, surely does not exceed."""
+    def max_rows(self, split: str, shard: str | None = None) -> int:
+        """Return the largest possible number of rows of a split, or of one shard of it."""
         tables = [self.tables[split][shard]] if shard else self.tables[split].values()
-        return sum(most_cells(str(self.place(table))) for table in tables) // self.pixels + 1
+        return sum(max_cells(str(self.place(table))) for table in tables) // self.pixels + 1
 
-    def sizes(self, model: str) -> list[int]:
-        """Return the widths of a network, from the pixels to the classes."""
+    def widths(self, model: str) -> list[int]:
+        """Return the widths of a network's layers, from the pixels to the classes."""
         return [self.pixels, *self.models[model]["hidden"], self.classes]
 
     def passes(self, model: str) -> int:
-        """Return how often a model's networks see each image: every member, every view."""
+        """Return how many predictions a model makes per image: one per member and distorted copy."""
         return self.members * int(self.models[model]["predict"]["test_time_augmentation"])
 
     def weights_bytes(self, model: str) -> int:
-        """Return the size of all members' weights, once for each view."""
-        return 8 * self.passes(model) * parameter_count(self.sizes(model))
+        """Return the size of the weights of all members, once per distorted copy of an image."""
+        return 8 * self.passes(model) * parameter_count(self.widths(model))
 
     def forward_seconds(self, model: str, rows: int) -> float:
-        """Return how long all members may take to predict some rows."""
+        """Return the longest time that all members take to predict some rows."""
         images = self.passes(model) * rows
-        operations = 2 * images * parameter_count(self.sizes(model))
+        operations = 2 * images * parameter_count(self.widths(model))
         return operations / FLOATING_POINT_OPERATIONS + images * self.pixels / PIXELS_SCANNED
 
-    def postures(self, model: str) -> int:
-        """Return in how many postures a model's members see an image, at most."""
+    def preprocess_count(self, model: str) -> int:
+        """Return the largest possible number of `preprocess` sections among a model's members."""
         return max(1, len(self.models[model]["vary"]))
 
 
 @cache
-def most_cells(table: str) -> int:
-    """Return a number of cells that a CSV file, plain or packed, surely does not exceed.
+def max_cells(table: str) -> int:
+    """Return the largest possible number of cells of a CSV file, which may be compressed.
 
-    A cell takes two bytes at least: a digit and a comma.
+    A cell takes at least two bytes: a digit and a comma.
     """
     path = Path(table)
     if not path.is_file():
@@ -174,33 +185,33 @@ def most_cells(table: str) -> int:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
     elif path.suffix == ".gz":
-        size = gzip_plain_size(path, size)
-    return size * PACKED.get(path.suffix, 1) // 2
+        size = gzip_content_size(path, size)
+    return size * COMPRESSION_RATIOS.get(path.suffix, 1) // 2
 
 
-def gzip_plain_size(path: Path, packed: int) -> int:
-    """Return the plain size of a .gz file, which stands at its end (modulo 4 GiB)."""
+def gzip_content_size(path: Path, packed: int) -> int:
+    """Return the size of the content of a .gz file of `packed` bytes; the last four bytes are it modulo 4 GiB."""
     with open(path, "rb") as file:
         file.seek(-min(4, packed), 2)
         last = int.from_bytes(file.read(4), "little")
-    turns = max(0, math.ceil((packed - last) / (1 << 32)))
-    return last + turns * (1 << 32)
+    overflows = max(0, math.ceil((packed - last) / (1 << 32)))
+    return last + overflows * (1 << 32)
 
 
-def parameter_count(sizes: list[int]) -> int:
-    """Return how many numbers a network of these widths has."""
-    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
+def parameter_count(widths: list[int]) -> int:
+    """Return the number of parameters of a network with layers of these widths."""
+    return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
 
 
-def training_seconds(model: Mapping[str, Any], sizes: list[int], rows: int, epochs: int) -> float:
-    """Return how long a core may train for some epochs.
+def training_seconds(model: Mapping[str, Any], widths: list[int], rows: int, epochs: int) -> float:
+    """Return the longest time that a core trains for some epochs.
 
-    Two operations a parameter forward and four back; an optimizer's step a batch takes a few more.
+    Per row, each parameter takes two operations forward and four backward. Per batch, the optimizer takes up to 50.
     """
     batch = rows if model["batch_size"] == "full" else min(model["batch_size"], rows)
     steps = math.ceil(rows / batch)
-    operations = parameter_count(sizes) * (6 * rows + 50 * steps)
+    operations = parameter_count(widths) * (6 * rows + 50 * steps)
     augment = model["augment"]
     distorts = any(augment[key] for key in ("rotate", "scale", "shear", "shift")) or augment["elastic"]["alpha"] > 0
-    distorted = rows * sizes[0] * distorts
+    distorted = rows * widths[0] * distorts
     return epochs * (operations / FLOATING_POINT_OPERATIONS + distorted / PIXELS_DISTORTED)

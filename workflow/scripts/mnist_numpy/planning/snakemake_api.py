@@ -1,4 +1,4 @@
-"""What is asked of Snakemake beyond its documented interface; checked with Snakemake 9.27.1."""
+"""All uses of Snakemake beyond its documented interface; checked with Snakemake 9.27.1."""
 
 import errno
 import functools
@@ -18,12 +18,12 @@ from mnist_numpy.planning.memory import Memory
 
 
 class Host:
-    """The run of Snakemake, and the module of a bigger workflow, that the rules are part of.
+    """The run of Snakemake that the rules are part of, and the bigger workflow that uses them as a module, if any.
 
     Parameters
     ----------
     workflow, checkpoints
-        The globals of these names, while the rules are read.
+        The globals of these names in a Snakefile.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Host:
     in_bucket
         Whether all files are in a bucket.
     place
-        Returns where a file is: where its path says, or under the prefix of a module.
+        Returns the location of a path: the path itself, or in a module the path after the prefix.
     """
 
     def __init__(self, workflow: Any, checkpoints: Any) -> None:
@@ -40,16 +40,16 @@ class Host:
         self.paths = workflow.modifier.path_modifier
         self.is_module = workflow.modifier.parent_modifier is not None
         self.in_bucket = bool(workflow.storage_settings.default_storage_provider)
-        self.place = functools.cache(self._place)  # asked some ten times for each file
+        self.place = functools.cache(self._place)  # called about ten times per file
 
     @property
     def plans(self) -> bool:
-        """Whether this process plans the run; if not, it runs one job of it."""
+        """Whether this process plans the run. Otherwise it runs one job of it."""
         return bool(self.workflow.is_main_process)
 
     @property
     def submits(self) -> bool:
-        """Whether the jobs run elsewhere, on a cluster."""
+        """Whether the jobs run on a cluster or in a cloud."""
         return bool(self.workflow.non_local_exec)
 
     @property
@@ -60,18 +60,24 @@ class Host:
     def _place(self, path: str) -> Path:
         return Path(self.paths.replace_prefix(path))
 
-    def is_made_by_a_rule(self, path: str) -> bool:
-        """Tell whether a bigger workflow makes a table by a rule, so that its content is not known yet."""
+    def is_generated(self, path: str) -> bool:
+        """Return whether a rule of a bigger workflow makes a table, so that its content may not be known yet."""
         return any(rule.is_producer(str(self.place(path))) for rule in self.workflow.rules)
 
-    def made_checksum(self, split: str, shard: str) -> Path:
-        """Return the file with the checksum of a table that a rule makes; Snakemake makes it first."""
+    def find_checksum_file(self, split: str, shard: str) -> Path:
+        """Return the file with the checksum of a generated table; Snakemake makes it first."""
         return Path(self.checkpoints.identify.get(split=split, shard=shard).output[0])
 
     def read_checksum(self, memory: Memory, path: str) -> str:
-        """Return the checksum of a table, or in a bucket what the bucket says of it: size and date at least."""
+        """Return the checksum of a table; in a bucket its ETag, or its size and date.
+
+        Raises
+        ------
+        OSError
+            If the table cannot be read.
+        """
         if not self.in_bucket:
-            # a job is told what the process that plans has found
+            # a job uses the checksum that the planner has computed
             return memory.checksum(self.place(path), trusting=not self.plans)
         file = self.paths.apply_default_storage(str(self.place(path))).flags["storage_object"]
         if not file.exists():
@@ -81,16 +87,16 @@ class Host:
         except AttributeError:
             return f"{file.size()} bytes of {file.mtime()}"
 
-    def named_targets(self, names: Collection[str]) -> set[str]:
-        """Return which of some names are targets on the command line, which Snakemake does not tell a Snakefile."""
+    def find_targets(self, names: Collection[str]) -> set[str]:
+        """Return the names that are targets on the command line; Snakemake does not pass them to a Snakefile."""
         named = set() if self.is_module else set(names) & set(sys.argv)
-        # one may also be the value of an option, such as --forcerun
+        # a name may also be the value of an option, such as --forcerun
         return named & set(get_argument_parser().parse_known_args(sys.argv[1:])[0].targets) if named else named
 
     def is_partial(self) -> bool:
-        """Tell whether the run was asked for a part of the results only."""
-        asked = self.workflow.dag_settings
-        return bool(set(asked.targets) - {"all"} or asked.until or asked.omit_from)
+        """Return whether the command asks for a part of the results only."""
+        settings = self.workflow.dag_settings
+        return bool(set(settings.targets) - {"all"} or settings.until or settings.omit_from)
 
     def planned_jobs(self, rule: str) -> Iterator[Any]:
         """Yield the jobs of a rule that have to run, each with `wildcards` and `resources`."""
@@ -98,32 +104,32 @@ class Host:
 
 
 def hold_or_refuse() -> None:
-    """Keep other runs out of this folder, or end this one with the reason."""
+    """Lock this folder; raise WorkflowError if another run has locked it."""
     try:
         hold_folder()
     except HoldError as reason:
         raise WorkflowError(str(reason)) from None
 
 
-def end_on_request() -> None:
-    """Let Snakemake's answer to SIGTERM run in a thread of its own.
+def handle_sigterm_in_thread() -> None:
+    """Let Snakemake's handler of SIGTERM run in a thread of its own.
 
-    It waits for a lock that the main thread, which Python has answer signals, may hold when a job dies of
-    the same signal: then neither would ever go on.
+    The handler waits for a lock. Python runs handlers in the main thread, which may hold this lock if a job ends by the
+    same signal. Both would then wait forever.
     """
-    answer: Any = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is threading.main_thread() and callable(answer):
-        signal.signal(signal.SIGTERM, lambda *received: threading.Thread(target=answer, args=received).start())
+    handler: Any = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and callable(handler):
+        signal.signal(signal.SIGTERM, lambda *received: threading.Thread(target=handler, args=received).start())
 
 
-def on_submit_error(keep: Callable[[str], None]) -> None:
-    """Tell `keep` why the executor could not run a job, which the default profile (quiet: rules) hides."""
+def collect_submit_errors(collect: Callable[[str], None]) -> None:
+    """Call `collect` with the reason if the executor cannot run a job; the default profile (quiet: rules) hides it."""
 
-    def look(record: Any) -> bool:
-        if said := record.__dict__.get("rule_msg"):
-            # the command it gave follows, indented
-            reason = " ".join(said.partition("\n    ")[0].split())
-            keep(f"{record.rule_name}: {reason}")
+    def inspect(record: Any) -> bool:
+        if message := record.__dict__.get("rule_msg"):
+            # the submit command follows the reason, indented
+            reason = " ".join(message.partition("\n    ")[0].split())
+            collect(f"{record.rule_name}: {reason}")
         return True
 
-    logger.addFilter(look)
+    logger.addFilter(inspect)

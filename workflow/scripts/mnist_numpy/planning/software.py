@@ -1,4 +1,4 @@
-"""The code and the packages that a rule's script can run."""
+"""The code and the packages that the script of a rule can run."""
 
 import functools
 import importlib.metadata
@@ -11,7 +11,7 @@ from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
-from mnist_numpy.planning.code import Code, Reach, changed, distribution
+from mnist_numpy.planning.code import Code, Dependencies, describe_changes, distribution_name
 from mnist_numpy.planning.graph import digest
 from mnist_numpy.planning.memory import Memory
 
@@ -20,57 +20,62 @@ PAGE = SCRIPTS.parent / "report"
 
 
 class Software:
-    """What each rule can run, as it is on disk now; the memory keeps the analysis of each file."""
+    """The code and packages that each rule can run, as they are now; `memory` caches the analysis of each file."""
 
     def __init__(self, memory: Memory) -> None:
-        self.reached: dict[str, Reach] = {}
+        self.dependencies: dict[str, Dependencies] = {}
         self.digests: dict[str, str] = {}
-        # what is known of a file is forgotten when the functions that find it out change
-        found_by = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
+        # the cached analysis of a file depends on the functions that analyse it
+        analysis = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
         self.code = Code(
             SCRIPTS,
             lambda path, compute: memory.recall(
-                f"{compute.__name__} {digest(found_by)}", path, lambda file: compute(file.read_bytes())
+                f"{compute.__name__} {digest(analysis)}", path, lambda file: compute(file.read_bytes())
             ),
         )
 
-    def reach(self, rule: str) -> Reach:
+    def find_dependencies(self, rule: str) -> Dependencies:
         """Return the definitions that a rule's script can reach, and the packages that they use."""
-        if rule not in self.reached:
-            self.reached[rule] = self.code.reach(f"{rule}.py")
-        return self.reached[rule]
+        if rule not in self.dependencies:
+            self.dependencies[rule] = self.code.find_dependencies(f"{rule}.py")
+        return self.dependencies[rule]
 
     def definitions(self, rule: str) -> dict[str, str]:
-        """Return the definitions that a rule's script can reach, each with its hash; templates of the page too."""
-        templates = self.code.templates(PAGE, "report.html.j2") if rule == "report" else {}
-        return {**self.reach(rule).definitions, **templates}
+        """Return the hash of each definition that a rule's script can reach, and of each template of the page."""
+        templates = self.code.hash_templates(PAGE, "report.html.j2") if rule == "report" else {}
+        return {**self.find_dependencies(rule).definitions, **templates}
 
     def code_digest(self, rule: str) -> str:
-        """Return the hash of a rule's definitions."""
+        """Return the hash of all definitions of a rule."""
         if rule not in self.digests:
             self.digests[rule] = digest(self.definitions(rule))
         return self.digests[rule]
 
     def packages(self, rule: str) -> dict[str, str]:
         """Return the version of each package that a rule's script uses."""
-        return {name: version(name) for name in self.reach(rule).packages}
+        return {name: package_version(name) for name in self.find_dependencies(rule).packages}
 
-    def changes_since(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
-        """Return a sentence for each difference between the software that a result depends on and that of now.
+    def describe_changes(self, made_of: Mapping[str, Any], store: Path | None) -> list[str]:
+        """Return one sentence per change of the software since a result was planned.
 
-        The store, if there is one, keeps the definitions of then.
+        Parameters
+        ----------
+        made_of
+            What the result depends on; see `Job`.
+        store
+            The folder of the store, which has the definitions of that time. Without it, definitions are not named.
         """
         rule, before = made_of["rule"], made_of["packages"]
         now = self.packages(rule)
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        sentences = [f"{name} was {before.get(name)}, is {now.get(name)}" for name in names]
+        sentences = [f"{name} changed from {before.get(name)} to {now.get(name)}" for name in names]
         if self.code_digest(rule) != made_of["code"]:
-            kept = kept_definitions(store, made_of["code"]) if store else {}
-            sentences += changed(kept, self.definitions(rule)) if kept else ["its code has changed"]
+            saved = read_definitions(store, made_of["code"]) if store else {}
+            sentences += describe_changes(saved, self.definitions(rule)) if saved else ["its code has changed"]
         return sentences
 
-    def keep_definitions(self, store: Path) -> None:
-        """Write down the definitions behind each digest that was asked for, so that a change can be named later."""
+    def save_definitions(self, store: Path) -> None:
+        """Write the definitions of each digest to the store, so that a later change can be named."""
         for rule, code in self.digests.items():
             file = store / "code" / f"{code}.json"
             if not file.exists():
@@ -79,13 +84,13 @@ class Software:
 
 
 @functools.cache
-def version(module: str) -> str:
-    """Return the version of the distribution that an imported module is from."""
-    return importlib.metadata.version(distribution(module))
+def package_version(module: str) -> str:
+    """Return the installed version of the package of a module."""
+    return importlib.metadata.version(distribution_name(module))
 
 
-def kept_definitions(store: Path, code: str) -> dict[str, str]:
-    """Return what `Software.keep_definitions` wrote for a digest, or nothing where it is gone."""
+def read_definitions(store: Path, code: str) -> dict[str, str]:
+    """Return what `Software.save_definitions` wrote for a digest, or nothing if the file is missing or damaged."""
     try:
         content: Any = json.loads((store / "code" / f"{code}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

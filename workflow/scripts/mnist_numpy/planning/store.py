@@ -1,4 +1,4 @@
-"""Care of the store: find damage, and free what is not needed."""
+"""Verify and prune the store: find damaged results, and delete results that no config needs."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from mnist_numpy.files.checksum import checksum
 from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE
-from mnist_numpy.planning.record import SUFFIX, key_of, read_records
+from mnist_numpy.planning.record import SUFFIX, compute_key, read_records
 
-NOTES = ("memory.json", "identify")  # what planning has noted, in the store
-KEYED = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
+NOTES = ("memory.json", "identify")  # what the planner writes into the store
+KEY_IN_NAME = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
 
 
-def walk(store: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of the store, each with what it is: result, record, code (definitions of then) or note."""
+def walk_store(store: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the kind and path of each file of the store: result, record, code (definitions) or note."""
     for path in sorted(Path(folder) / name for folder, _, names in os.walk(store, followlinks=True) for name in names):
         if path.is_file():
             folder = path.relative_to(store).parts[0]
@@ -25,27 +25,27 @@ def walk(store: Path) -> Iterator[tuple[str, Path]]:
 
 
 def verify() -> tuple[list[str], bool]:
-    """Read all results in the store and in the view, and compare them with their checksums.
+    """Compare all results in the store and in the view with their checksums.
 
     Returns
     -------
     list of str, bool
-        Sentences, and whether everything is as it should be.
+        Sentences to print, and whether nothing is damaged.
     """
     store = Path(STORE)
-    files = [path for kind, path in walk(store) if kind == "result"]
-    noted: dict[Path, str] = {}
+    files = [path for kind, path in walk_store(store) if kind == "result"]
+    recorded: dict[Path, str] = {}
     moved: set[Path] = set()
     for folder in sorted({path.parent for path in files}):
         for record in read_records(folder):
-            noted |= {folder / name: value for name, value in record["files"].items()}
-            moved |= {folder / name for name in record["files"] if key_of(record) != folder.name}
-    damaged = [path for path in files if path in noted and (path in moved or checksum(path) != noted[path])]
-    unknown = [path for path in files if path not in noted]
+            recorded |= {folder / name: value for name, value in record["files"].items()}
+            moved |= {folder / name for name in record["files"] if compute_key(record) != folder.name}
+    damaged = [path for path in files if path in recorded and (path in moved or checksum(path) != recorded[path])]
+    unknown = [path for path in files if path not in recorded]
     size = sum(path.stat().st_size for path in files)
-    lines = [f"store: {len(files)} files, {megabytes(size)}, " + verdict(damaged, "as it was made", "damaged")]
+    lines = [f"store: {len(files)} files ({format_size(size)}), {count_damaged(damaged)}"]
     lines += [f"  {path}: delete it and run again" for path in damaged]
-    lines += [f"  {path}: it has no checksum; to be sure of it, delete it and run again" for path in unknown]
+    lines += [f"  {path}: it has no checksum; delete it and run again to be sure" for path in unknown]
     published = view.read_published(Path)
     if not published and Path("results/comparison.csv").exists():
         return [*lines, f"view: {view.PUBLISHED} is missing or damaged; run again to publish the results again"], False
@@ -54,52 +54,52 @@ def verify() -> tuple[list[str], bool]:
         for name, entry in published.items()
         if Path(entry["from"]) in damaged or not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
     ]
-    lines += [f"view: {len(published)} names, " + verdict(wrong, "as it was published", "not as published")]
+    lines += [f"view: {len(published)} files, {count_damaged(wrong)}"]
     lines += [f"  {name}: run again to publish it again" for name in wrong]
     return lines, not damaged and not wrong
 
 
-def verdict(wrong: list[Path] | list[str], good: str, bad: str) -> str:
-    """Return in words how many are wrong."""
-    if not wrong:
-        return f"each {good}"
-    return f"{len(wrong)} of them {'is' if len(wrong) == 1 else 'are'} {bad}:"
+def count_damaged(damaged: list[Path] | list[str]) -> str:
+    """Return in words how many files are damaged."""
+    if not damaged:
+        return "all match their checksums"
+    return "1 does not match its checksum:" if len(damaged) == 1 else f"{len(damaged)} do not match their checksums:"
 
 
-def megabytes(size: int) -> str:
-    """Return a number of bytes in words."""
+def format_size(size: int) -> str:
+    """Return a number of bytes as text, in megabytes."""
     return f"{size / 1e6:,.1f} MB"
 
 
-def unneeded(needed: Iterable[str]) -> list[Path]:
-    """Return the files of the store, the logs and the benchmarks that belong to none of the needed results."""
-    kept = {Path(path) for path in needed}
-    folders = {path.parent for path in kept}
+def find_unneeded(needed: Iterable[str]) -> list[Path]:
+    """Return the files in the store, and the logs and benchmarks, that do not belong to a needed result."""
+    results = {Path(path) for path in needed}
+    folders = {path.parent for path in results}
     keys = {folder.name for folder in folders}
     code = {str(record.get("code")) for folder in folders for record in read_records(folder)}
     is_needed: dict[str, Callable[[Path], bool]] = {
-        "result": lambda path: path in kept,
-        "record": lambda path: is_record_of_any(path, kept),
+        "result": lambda path: path in results,
+        "record": lambda path: describes_any(path, results),
         "code": lambda path: path.stem in code,
         "note": lambda path: True,
     }
-    found = [path for kind, path in walk(Path(STORE)) if not is_needed[kind](path)]
+    unneeded = [path for kind, path in walk_store(Path(STORE)) if not is_needed[kind](path)]
     for folder in (Path("results/logs"), Path("results/benchmarks")):
-        logs = ((path, KEYED.search(path.name)) for path in sorted(folder.rglob("*")))
-        found += [path for path, key in logs if key and key[1] not in keys]
-    return found
+        logs = ((path, KEY_IN_NAME.search(path.name)) for path in sorted(folder.rglob("*")))
+        unneeded += [path for path, key in logs if key and key[1] not in keys]
+    return unneeded
 
 
-def is_record_of_any(record: Path, kept: set[Path]) -> bool:
-    """Tell whether a record describes one of some files."""
+def describes_any(record: Path, files: set[Path]) -> bool:
+    """Return whether a record describes at least one of these files; a damaged record describes none."""
     try:
-        return any(record.parent / name in kept for name in json.loads(record.read_text(encoding="utf-8"))["files"])
+        return any(record.parent / name in files for name in json.loads(record.read_text(encoding="utf-8"))["files"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False  # a damaged record describes nothing
+        return False
 
 
-def delete(files: list[Path]) -> None:
-    """Delete files of results/, and the folders that are empty then."""
+def delete_files(files: list[Path]) -> None:
+    """Delete files of results/, and each folder that is empty afterwards."""
     for path in files:
         path.unlink(missing_ok=True)
     for folder in sorted({parent for path in files for parent in path.parents}, key=lambda p: -len(p.parts)):

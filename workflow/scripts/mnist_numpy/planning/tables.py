@@ -1,4 +1,4 @@
-"""The tables that the config names."""
+"""Find the tables that the config names."""
 
 import glob
 import os
@@ -13,9 +13,10 @@ SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
 
 def find_tables(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the path of each table by shard, for each key of the config's `data` section that names tables.
+    """Return the path of each table by shard name, for each key of the config's `data` section that names tables.
 
-    The sample submission is a shard called `sample`. See `find_shards` and `pair_labels`.
+    The sample submission is a shard with the name `sample`. Raises WorkflowError as `find_shards` and
+    `pair_labels` do.
     """
     tables = {split: find_shards(data[split], f"data.{split}") for split in ("train", "test")}
     for split in ("train", "test"):
@@ -26,19 +27,19 @@ def find_tables(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
-    """Return the input file of every shard by the shard's name: the file's, without its suffixes.
+    """Return the input file of every shard by the shard's name, which is the file's name without suffixes.
 
     Parameters
     ----------
     paths
-        Paths or patterns, as the config has them.
+        Paths or patterns of the config.
     key
-        The config key they are from.
+        The config key of these paths.
 
     Raises
     ------
     WorkflowError
-        Where a pattern matches nothing, or two files would be one shard.
+        If a pattern matches no file, or two files have the same shard name.
     """
     shards: dict[str, str] = {}
     files: set[str] = set()
@@ -47,39 +48,40 @@ def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
         if not found:
             raise WorkflowError(f"{key}: no file matches {pattern}")
         for path in found:
-            name = shard_name(path)
+            name = remove_suffixes(path)
             if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
                 raise WorkflowError(
-                    f"{key}: {path!r} cannot name a result (it is empty, or has braces, < or > or a line break); "
-                    "rename it"
+                    f"{key}: the name of {path!r} cannot be used for results: it is empty, or has braces, <, > "
+                    "or a control character; rename the file"
                 )
             if os.path.realpath(path) in files:
-                raise WorkflowError(f"{key}: {path} is the same file as another; name each once")
+                raise WorkflowError(f"{key}: {path} is in the list twice; name each file once")
             if name in shards:
-                raise WorkflowError(f"{key}: {shards[name]} and {path} would both be the shard {name!r}; rename one")
+                raise WorkflowError(f"{key}: {shards[name]} and {path} have the same name {name!r}; rename one")
             shards[name] = path
             files.add(os.path.realpath(path))
     return shards
 
 
 def pair_labels(shards: Mapping[str, str], paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
-    """Return the file with the labels of every shard, where they are in files of their own.
+    """Return the file of labels of every shard; empty if the config names no such files.
 
     Raises
     ------
     WorkflowError
-        Where there are not as many files as shards.
+        If the number of files is not the number of shards.
     """
     files = list(find_shards(paths, key).values())
     if files and len(files) != len(shards):
         raise WorkflowError(
-            f"{key}: {len(files)} files for {len(shards)} in {key.removesuffix('_labels')}; name one for each"
+            f"{key}: {len(files)} files of labels for {len(shards)} tables in {key.removesuffix('_labels')}; "
+            "name one file per table"
         )
     return dict(zip(shards, files, strict=False))
 
 
-def shard_name(path: str) -> str:
-    """Return a file's name without the suffixes of CSV and compressed files."""
+def remove_suffixes(path: str) -> str:
+    """Return a file's name without the suffixes of CSV and of compressed files."""
     name = Path(path).name
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
