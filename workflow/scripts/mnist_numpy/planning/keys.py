@@ -86,9 +86,8 @@ class Results:
     @stage("prepare/{preprocess}", images="{shard}.npy")
     def prepare(self, preprocess: str, shard: str) -> Needs:
         """Decode and straighten the images of a train shard."""
-        return Needs(
-            {"preprocess": self.preprocesses[preprocess]}, {"shard": self.normalize("train", shard).outputs["shard"]}
-        )
+        decoded = self.normalize("train", shard).outputs["shard"]
+        return Needs({"preprocess": self.preprocesses[preprocess]}, {"shard": decoded})
 
     @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
     def train(self, model: str, fold: int, epoch: int) -> Needs:
@@ -103,21 +102,17 @@ class Results:
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
-        inputs: dict[str, str | list[str]] = {
-            "shards": self.shards("train"),
-            "images": self.images(model, [fold]),
-            "folds": self.folds().outputs["folds"],
-        }
-        return Needs(options, inputs, also=previous)
+        folds = self.folds().outputs["folds"]
+        images = self.images(model, [fold])
+        return Needs(options, {"shards": self.shards("train"), "images": images, "folds": folds}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
         """Export the weights of one member."""
         trained = {**self.training_options(model, fold), **subset(self.models[model], "epochs")}
         state = self.chain(model, fold)[-1].outputs["state"]
-        return Needs(
-            {"model": trained, **subset(self.data, "labels")}, {"state": state, "shards": self.shards("train")}
-        )
+        options = {"model": trained, **subset(self.data, "labels")}
+        return Needs(options, {"state": state, "shards": self.shards("train")})
 
     @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
     def evaluate(self, model: str) -> Needs:
