@@ -33,6 +33,7 @@ import evaluate  # noqa: E402
 import folds  # noqa: E402
 import normalize  # noqa: E402
 import predict  # noqa: E402
+import prepare  # noqa: E402
 import quality  # noqa: E402
 import submission  # noqa: E402
 import train  # noqa: E402
@@ -112,10 +113,17 @@ def run_folds(folder: Path) -> None:
     folds.assign_folds([folder / "shard.parquet"], folder / "folds.parquet", 4, 0)
 
 
+def run_prepare(folder: Path) -> None:
+    """Shard -> images laid out for training."""
+    with threadpool_limits(1):
+        prepare.prepare(folder / "shard.parquet", folder / "shard.npy", MODEL["preprocess"])
+
+
 def run_train(folder: Path) -> None:
     """Train one member for one epoch."""
     train.train(
         shards=[folder / "shard.parquet"],
+        images=[folder / "shard.npy"],
         folds=folder / "folds.parquet",
         previous=None,
         output=(folder / "epoch-0001.npz", folder / "epoch-0001.csv"),
@@ -141,10 +149,10 @@ def run_predict(folder: Path) -> None:
 def run_evaluate(folder: Path) -> None:
     """Evaluate four members, which are four copies of one member."""
     options = {"predict": MODEL["predict"], "labels": "auto"}
-    weights, shards = 4 * [folder / "weights.npz"], [folder / "shard.parquet"]
-    assigned = folder / "folds.parquet"
+    weights, shards, images = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], [folder / "shard.npy"]
+    files = folder / "folds.parquet", folder / "validation.parquet", folder / "metrics.json"
     with threadpool_limits(1):
-        evaluate.evaluate(weights, shards, assigned, folder / "validation.parquet", folder / "metrics.json", options)
+        evaluate.evaluate(weights, shards, images, *files, options)
 
 
 def run_submission(folder: Path) -> None:
@@ -160,6 +168,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "pyarrow": run_pyarrow,
     "quality": run_quality,
     "folds": run_folds,
+    "prepare": run_prepare,
     "train": run_train,
     "predict": run_predict,
     "evaluate": run_evaluate,

@@ -20,7 +20,7 @@ OTHER_FOLDS = {**SMALL_CONFIG, "folds": {"count": 2, "seed": 7}}
 OTHER_RATE = {**SMALL_CONFIG, "models": {"mlp": {**MODEL, "learning_rate": 0.01}}}
 # all rules, grouped so that no rule of a group follows another one
 GROUPS = [
-    *(["normalize"], ["quality", "samples", "folds"], ["train"], ["export"], ["evaluate", "predict"]),
+    *(["normalize"], ["quality", "samples", "folds", "prepare"], ["train"], ["export"], ["evaluate", "predict"]),
     *(["compare", "score"], ["submission", "figures"], ["report"], ["publish"]),
 ]
 

@@ -14,10 +14,11 @@ from tests.support.waiting import WAIT, wait_until
 from tests.support.workspace import BIN, NAMED, Workspace, environment
 
 FOLLOWERS = {
-    "normalize": ["quality", "samples", "folds", "predict"],
+    "normalize": ["quality", "samples", "folds", "prepare", "predict"],
     "quality": ["report"],
     "samples": ["report"],
     "folds": ["train"],
+    "prepare": ["train"],
     "train": ["export"],
     "export": ["evaluate", "predict"],
     "evaluate": ["compare", "score"],

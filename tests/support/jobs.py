@@ -58,6 +58,11 @@ def normalize(*shards: str) -> set[str]:
     return {f"normalize {shard.partition('-')[0]} {shard}" for shard in shards}
 
 
+def prepare(*shards: str) -> set[str]:
+    """Return the jobs that prepare the images of some shards."""
+    return {f"prepare as-given {shard}" for shard in shards}
+
+
 def train(checkpoints: dict[str, list[str]], folds: int = 2) -> set[str]:
     """Return the jobs that train to some checkpoints of some models, in every fold."""
     return {

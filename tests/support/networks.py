@@ -1,9 +1,11 @@
 """Model options with their defaults, and a slow reference implementation of the network."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mnist_numpy.planning.config import read_settings
+from prepare import prepare
 
 
 def model_options(**options: Any) -> dict[str, Any]:
@@ -41,3 +43,13 @@ def plain_loss_and_gradients(
 def count_denormals(numbers: np.ndarray) -> int:
     """Return how many numbers are denormal."""
     return int(np.count_nonzero((numbers != 0) & (np.abs(numbers) < np.finfo(numbers.dtype).tiny)))
+
+
+def prepare_images(shards: list[Path], options: dict[str, Any] | None = None) -> list[Path]:
+    """Prepare the images of shards as a model reads them, with default options if there are none; return the files."""
+    preprocess = (options or model_options())["preprocess"]
+    name = "-".join(map(str, preprocess.values())).replace(" ", "")
+    images = [shard.with_name(f"{shard.stem}-{name}.npy") for shard in shards]
+    for shard, path in zip(shards, images, strict=True):
+        prepare(shard, path, preprocess)
+    return images

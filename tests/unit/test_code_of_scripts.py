@@ -66,7 +66,7 @@ def test_each_script_s_packages():
     assert users("jinja2") == users("yaml") == {"report"}
     assert users("matplotlib") == users("cycler") == {"figures", "samples"}
     assert users("numpy") == {name.removesuffix(".py") for name in NAMES}
-    assert users("threadpoolctl") == {"train", "evaluate", "predict"}
+    assert users("threadpoolctl") == {"prepare", "train", "evaluate", "predict"}
 
 
 def test_every_package_of_others_is_installed_under_the_name_that_is_given():

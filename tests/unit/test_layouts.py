@@ -29,7 +29,7 @@ from mnist_numpy.files.layout import detect_layout
 from mnist_numpy.planning.config import read_settings
 from normalize import normalize
 
-from tests.support.networks import model_options
+from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
 ROWS = 200
@@ -162,9 +162,8 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     normalize(table, shard, keys, True, lines.append, label_file)
     assign_folds([shard], folder / "folds.parquet", 2, 0)
     options = model_options(hidden=[8], batch_size=32)
-    train.train(
-        [shard], folder / "folds.parquet", None, state, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print
-    )
+    images, checkpoint = prepare_images([shard], options), train.Checkpoint("mlp", 0, 1, 1)
+    train.train([shard], images, folder / "folds.parquet", None, state, checkpoint, options, "auto", 1, print)
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"

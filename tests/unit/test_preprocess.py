@@ -16,7 +16,7 @@ from mnist_numpy.files.folds import write_folds
 from mnist_numpy.files.predictions import read_predictions
 from mnist_numpy.files.validation import read_validation
 
-from tests.support.networks import model_options
+from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
 IMAGES, LABELS = read_digits(600)
@@ -116,7 +116,9 @@ def test_each_member_of_a_varied_model_uses_its_own_preprocessing(tmp_path):
     predict.predict(weights, tmp_path / "train.parquet", tmp_path / "predictions.parquet", choice)
     assert np.allclose(read_predictions(tmp_path / "predictions.parquet")[1], np.mean(alone, axis=0), atol=1e-6)
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
-    evaluate.evaluate(weights, [tmp_path / "train.parquet"], tmp_path / "folds.parquet", *files, choice)
+    shards = [tmp_path / "train.parquet"]
+    images = [prepare_images(shards, {"preprocess": posture})[0] for posture in postures]
+    evaluate.evaluate(weights, shards, images, tmp_path / "folds.parquet", *files, choice)
     out_of_fold = np.choose(fold[:, None], alone)
     assert np.allclose(read_validation(files[0]).probabilities, out_of_fold, atol=1e-6)
 
@@ -135,7 +137,8 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         options = model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-        train.train(shards, folds, None, files, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
+        prepared = prepare_images(shards, options)
+        train.train(shards, prepared, folds, None, files, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
         vector = checkpoints.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
         checkpoints.write_weights(
@@ -143,7 +146,9 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         )
         choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
         weights = [folder / "weights.npz"] * 2
-        evaluate.evaluate(weights, shards, folds, folder / "validation.parquet", folder / "metrics.json", choice)
+        evaluate.evaluate(
+            weights, shards, prepared, folds, folder / "validation.parquet", folder / "metrics.json", choice
+        )
         predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)
         outputs[name] = (
             vector,

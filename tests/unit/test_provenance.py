@@ -16,7 +16,7 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
 
-from tests.support.networks import model_options
+from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 from tests.support.workspace import ROOT
 
@@ -37,7 +37,18 @@ def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
         if not output[0].exists():
             checkpoint = train.Checkpoint("mlp", 0, epoch, 4)
             shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
-            train.train(shards, folds, previous, output, checkpoint, options, "auto", threads, lambda line: None)
+            train.train(
+                shards,
+                prepare_images(shards, options),
+                folds,
+                previous,
+                output,
+                checkpoint,
+                options,
+                "auto",
+                threads,
+                lambda line: None,
+            )
         previous = output
     return output[0]
 

@@ -23,7 +23,7 @@ from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
 from mnist_numpy.files.validation import read_validation
 
-from tests.support.networks import model_options
+from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
 # --- From training to figures ---------------------------------------------------------------------
@@ -56,7 +56,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
         "labels": "auto",
     }
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
-    evaluate.evaluate(paths, [shard], tmp_path / "folds.parquet", *outputs, options)
+    evaluate.evaluate(paths, [shard], prepare_images([shard]), tmp_path / "folds.parquet", *outputs, options)
     found = read_validation(outputs[0])
     views = prediction.view_matrices((28, 28), options["predict"])
     for i in range(0, 120, 7):
@@ -78,7 +78,9 @@ def test_without_folds_nothing_is_validated(shard, tmp_path):
     member(tmp_path / "0.npz", 0)
     options = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
-    evaluate.evaluate([tmp_path / "0.npz"], [shard], tmp_path / "folds.parquet", *outputs, options)
+    evaluate.evaluate(
+        [tmp_path / "0.npz"], [shard], prepare_images([shard]), tmp_path / "folds.parquet", *outputs, options
+    )
     content = json.loads(outputs[1].read_text())
     assert content["validation"] is None
     assert content["train"]["rows"] == 120
@@ -137,7 +139,18 @@ def test_training_that_diverges_is_an_error_and_leaves_no_file(shard, tmp_path):
     write_folds(folds, dataset.read_shards([shard]), np.full(120, -1))
     options = model_options(hidden=[8], batch_size=32, learning_rate=1e30, optimizer={"name": "sgd"})
     with pytest.raises(InputError, match=r"training diverged in epoch 1: .*lower learning_rate"):
-        train.train([shard], folds, None, output, train.Checkpoint("mlp", 0, 1, 1), options, "auto", 1, print)
+        train.train(
+            [shard],
+            prepare_images([shard]),
+            folds,
+            None,
+            output,
+            train.Checkpoint("mlp", 0, 1, 1),
+            options,
+            "auto",
+            1,
+            print,
+        )
     assert not any(path.exists() for path in output)
 
 
@@ -149,7 +162,18 @@ def test_the_history_does_not_depend_on_where_the_checkpoints_are(shard, tmp_pat
     def train_to(epoch: int, previous: tuple[Path, Path] | None, name: str) -> tuple[Path, Path]:
         files = tmp_path / f"{name}.npz", tmp_path / f"{name}.csv"
         checkpoint = train.Checkpoint("mlp", 0, epoch, 5)
-        train.train([shard], tmp_path / "folds.parquet", previous, files, checkpoint, options, "auto", 1, print)
+        train.train(
+            [shard],
+            prepare_images([shard]),
+            tmp_path / "folds.parquet",
+            previous,
+            files,
+            checkpoint,
+            options,
+            "auto",
+            1,
+            print,
+        )
         return files
 
     whole = train_to(5, None, "whole")

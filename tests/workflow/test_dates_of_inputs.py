@@ -42,7 +42,7 @@ def test_every_input_of_every_rule_is_ancient_but_the_request(make_workspace):
     inputs = json.loads(workspace.read("inputs.json"))
     rules = {rule for rule, _, _ in inputs} - {"all"}
     assert rules == {
-        *("normalize", "quality", "samples", "folds", "train", "export", "evaluate", "compare", "predict"),
+        *("normalize", "quality", "samples", "folds", "prepare", "train", "export", "evaluate", "compare", "predict"),
         *("score", "submission", "figures", "report", "publish"),
     }
     by_date = {(rule, file) for rule, file, ancient in inputs if not ancient and rule != "all"}

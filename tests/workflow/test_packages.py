@@ -3,9 +3,10 @@
 import pytest
 
 from tests.support.finished_run import CHECKPOINTS
-from tests.support.jobs import NOTHING, normalize, planned_jobs, retrain
+from tests.support.jobs import NOTHING, normalize, planned_jobs, prepare, retrain
 
-ALL = normalize("train-1", "train-2", "test-1", "test-2") | retrain(CHECKPOINTS) | {"quality", "samples", "folds"}
+TABLES = normalize("train-1", "train-2", "test-1", "test-2") | {"quality", "samples", "folds"}
+ALL = TABLES | prepare("train-1", "train-2") | retrain(CHECKPOINTS)
 # only the report reads figures
 MADE_WITH = {
     "numpy": ALL,

@@ -40,7 +40,7 @@ def sharded(make_workspace, real_train, real_test) -> Workspace:
 
 def test_shards_are_separate_jobs_and_one_submission(sharded, make_workspace, real_train):
     run = count_jobs(sharded.snakemake().stdout)
-    assert (run["normalize"], run["predict"], run["folds"], run["train"]) == (4, 2, 1, 2)
+    assert (run["normalize"], run["prepare"], run["predict"], run["folds"], run["train"]) == (4, 2, 2, 1, 2)
     # ids continue from shard to shard, in the order of the list
     before = labels(sharded)
     assert [row[0] for row in before[1:]] == [str(number) for number in range(1, 131)]
@@ -55,7 +55,7 @@ def test_shards_are_separate_jobs_and_one_submission(sharded, make_workspace, re
     assert count_jobs(sharded.plan().stdout) == Counter(publish=1)
     write_csv(sharded.path / "data/train/2.csv", [real_train[0], *real_train[1:51]])
     grown = count_jobs(sharded.plan().stdout)
-    assert (grown["normalize"], grown["folds"], grown["train"], grown["predict"]) == (1, 1, 2, 2)
+    assert (grown["normalize"], grown["prepare"], grown["folds"], grown["train"], grown["predict"]) == (1, 1, 1, 2, 2)
     # the rows are those of the single table, so the network is identical to the bit
     whole = make_workspace("whole", config={**CONFIG, "data": SMALL_CONFIG["data"]})
     weights = "results/models/mlp/fold-0/weights.npz"

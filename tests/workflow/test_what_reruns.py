@@ -20,7 +20,18 @@ from tests.support.changes import (
     touch,
 )
 from tests.support.finished_run import CHECKPOINTS, FINISHED
-from tests.support.jobs import ENDS, NOTHING, PUBLISHING, export, normalize, planned_jobs, rescore, retrain, train
+from tests.support.jobs import (
+    ENDS,
+    NOTHING,
+    PUBLISHING,
+    export,
+    normalize,
+    planned_jobs,
+    prepare,
+    rescore,
+    retrain,
+    train,
+)
 
 ALL_RETRAINED = retrain(CHECKPOINTS)
 TRAIN_SIDE = ALL_RETRAINED | {"quality", "samples", "folds"}
@@ -178,17 +189,20 @@ CASES = {
         | {f"predict {name} {shard}" for name in CHECKPOINTS for shard in ("test-1", "test-2")}
         | TEST_SIDE,
     ),
-    "the content of a train file": (edit("data/train-1.csv", ",0\n", ",1\n"), normalize("train-1") | TRAIN_SIDE),
+    "the content of a train file": (
+        edit("data/train-1.csv", ",0\n", ",1\n"),
+        normalize("train-1") | prepare("train-1") | TRAIN_SIDE,
+    ),
     "another train file of the same name": (
         both(
             move("data/train-3.csv", "data/old/train-2.csv"),
             config(data={"train": ["data/train-1.csv", "data/old/train-2.csv"]}),
         ),
-        normalize("train-2") | TRAIN_SIDE,
+        normalize("train-2") | prepare("train-2") | TRAIN_SIDE,
     ),
     "a train shard added": (
         config(data={"train": [*FINISHED["data"]["train"], "data/train-3.csv"]}),
-        normalize("train-3") | TRAIN_SIDE,
+        normalize("train-3") | prepare("train-3") | TRAIN_SIDE,
     ),
     "a train shard removed": (config(data={"train": ["data/train-2.csv"]}), TRAIN_SIDE),
     "train shards reordered": (config(data={"train": FINISHED["data"]["train"][::-1]}), TRAIN_SIDE),
@@ -209,7 +223,10 @@ CASES = {
         NOTHING,
     ),
     "files named by a pattern": (config(data={"test": "data/test-[12].csv"}), NOTHING),
-    "the labels": (config(data={"labels": list(range(11))}), normalize("train-1", "train-2") | TRAIN_SIDE),
+    "the labels": (
+        config(data={"labels": list(range(11))}),
+        normalize("train-1", "train-2") | prepare("train-1", "train-2") | TRAIN_SIDE,
+    ),
     # --- two changes at once
     "a figure's and a predict option": (
         config(figures={"samples": 5}, models={"sgd": {"predict": {"test_time_augmentation": 2}}}),

@@ -33,6 +33,7 @@ inputs_of, made_of, needs = JOBS.inputs_of, JOBS.made_of, RESOURCES.resources
 wildcard_constraints:
     split="train|test",
     shard="[^/]+",
+    preprocess="[a-z0-9.-]+",
     model="[a-z0-9][a-z0-9_-]*",
     fold=r"\d+",
     epoch=r"\d\d\d\d+",

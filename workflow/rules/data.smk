@@ -74,6 +74,24 @@ rule folds:
         "../scripts/folds.py"
 
 
+rule prepare:
+    """Decode and straighten the images of a train shard."""
+    input:
+        unpack(inputs_of("prepare")),
+    output:
+        images=f"{STORE}/prepare/{{preprocess}}/{{key}}/{{shard}}.npy",
+    log:
+        "results/logs/prepare/{preprocess}/{shard}-{key}.log",
+    benchmark:
+        "results/benchmarks/prepare/{preprocess}/{shard}-{key}.tsv"
+    resources:
+        **needs("prepare"),
+    params:
+        made_of=made_of("prepare"),
+    script:
+        "../scripts/prepare.py"
+
+
 # If a rule of a bigger workflow makes a table, the keys of the results are not known before the table exists.
 if PLAN.generated:
 

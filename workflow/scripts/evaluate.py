@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from mnist_numpy.ann import metrics, network, prediction
-from mnist_numpy.ann.preprocess import straighten_for_each
+from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.folds import match_folds
 from mnist_numpy.files.json_file import write_json
+from mnist_numpy.files.prepared import map_all
 from mnist_numpy.files.validation import write_validation
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
@@ -18,6 +19,7 @@ from threadpoolctl import threadpool_limits
 def evaluate(
     weights: Sequence[Path],
     shards: Sequence[Path],
+    images: Sequence[Path],
     folds: Path,
     validation: Path,
     report: Path,
@@ -33,6 +35,8 @@ def evaluate(
         One file per fold, in order.
     shards, folds
         The training rows and their folds.
+    images
+        The prepared images of each shard, for one `preprocess` section after the other.
     validation, report
         The Parquet and the JSON file to write.
     options
@@ -42,22 +46,26 @@ def evaluate(
     say
         Prints a line, if the network learned nothing.
     """
-    data = dataset.read_shards(shards, options["labels"])
+    data = dataset.read_keys(shards, options["labels"])
     assert data.label is not None
     fold = match_folds(folds, data)
     out_of_fold = np.zeros((len(fold), len(data.labels)))
     trained_on: list[tuple[np.ndarray, np.ndarray]] = []
     views = prediction.view_matrices(data.shape, options["predict"])
     members = [checkpoints.read_weights(path) for path in weights]
-    seen = straighten_for_each([about["model"] for _, about in members], data.images, data.shape)
+    sections = [about["model"]["preprocess"] for _, about in members]
+    distinct = [section for i, section in enumerate(sections) if section not in sections[:i]]
+    prepared = [Images(map_all(paths, data)) for paths in zip(*[iter(images)] * len(shards), strict=True)]
     for number, (tensors, _) in enumerate(members):
         mine, held_out = fold != number, fold == number
-        plain = prediction.mean_probabilities([network.as_layers(tensors)], seen[number][mine], data.pixel_max, threads)
+        seen = prepared[distinct.index(sections[number])]
+        learned = seen.select(np.flatnonzero(mine))
+        plain = prediction.mean_probabilities([network.as_layers(tensors)], learned, data.pixel_max, threads)
         trained_on.append((plain, data.label[mine]))
         if held_out.any():
             networks = prediction.member_networks(tensors, views)
-            images = seen[number][held_out]
-            out_of_fold[held_out] = prediction.mean_probabilities(networks, images, data.pixel_max, threads)
+            unseen = seen.select(np.flatnonzero(held_out))
+            out_of_fold[held_out] = prediction.mean_probabilities(networks, unseen, data.pixel_max, threads)
     rows = np.flatnonzero(fold >= 0)
     probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
     content = {
@@ -80,6 +88,7 @@ if __name__ == "__main__":
         evaluate(
             [Path(p) for p in snakemake.input.weights],
             [Path(p) for p in snakemake.input.shards],
+            [Path(p) for p in snakemake.input.images],
             Path(snakemake.input.folds),
             Path(snakemake.output.validation),
             Path(snakemake.output.metrics),

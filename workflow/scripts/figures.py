@@ -49,17 +49,17 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     table = read_comparison(comparison)
     best = best_model(table, models)
     tensors, about = checkpoints.read_weights(models[best].weights)
-    data = dataset.read_shards(shards, about["labels"])
+    data = dataset.read_keys(shards, about["labels"])
     validation = match_validation(models[best].validation, data)
     rows = len(data.id)
     trained_on = rows - int(np.sum(validation.fold == 0))
     ranked = [model for model in table.model if model in models]
     drawings = {
         "learning": draw_learning({model: models[model].histories for model in ranked}, rows),
-        "augmentation": draw_augmentation(data, about["model"], best),
+        "augmentation": draw_augmentation(data, shards, about["model"], best),
         "weights": draw_weights(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": draw_confusion(models[best].evaluation, best),
-        "mistakes": draw_errors(data, validation, best),
+        "mistakes": draw_errors(data, shards, validation, best),
         "reliability": draw_calibration(validation, best),
         "comparison": draw_comparison(table, len(validation.label)),
     }
@@ -86,7 +86,7 @@ def draw_learning(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
     )
 
 
-def draw_augmentation(data: dataset.Dataset, options: dict[str, Any], model: str) -> Figure:
+def draw_augmentation(data: dataset.Dataset, shards: Sequence[Path], options: dict[str, Any], model: str) -> Figure:
     """Draw one training image, and what the first member's `preprocess` and `augment` options make of it."""
     if not augment.is_active(options["augment"]):
         preprocessed = options["preprocess"]["deskew"] or options["preprocess"]["ink_spread"] is not None
@@ -95,14 +95,14 @@ def draw_augmentation(data: dataset.Dataset, options: dict[str, Any], model: str
             f"Augmentation\n{model}, fold 0, {len(data.id):,} rows",
         )
     assert data.label is not None
-    row = int(data.label.argmax())
-    distorted = np.empty((DISTORTIONS, data.images.shape[1]), np.float32)
-    copies = np.repeat(data.images[row : row + 1], DISTORTIONS, axis=0)
+    image = dataset.read_images(shards, np.array([data.label.argmax()]))
+    distorted = np.empty((DISTORTIONS, image.shape[1]), np.float32)
+    copies = np.repeat(image, DISTORTIONS, axis=0)
     copies = straighten(copies, data.shape, options["preprocess"])
     augment.Distortion(data.shape, options["augment"]).apply(
         copies, data.pixel_max, np.random.default_rng(0), distorted
     )
-    shown = np.vstack([data.images[row : row + 1], np.rint(distorted * data.pixel_max).astype(np.uint8)])
+    shown = np.vstack([image, np.rint(distorted * data.pixel_max).astype(np.uint8)])
     images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
     title = f"A training image (first) and {DISTORTIONS} distortions\n{model}, fold 0, 1 of {len(data.id):,} rows"
     return plots.draw_image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
@@ -124,7 +124,7 @@ def draw_confusion(scores: Path, model: str) -> Figure:
     return plots.draw_confusion_matrix(np.array(score["confusion"]), content["labels"], title)
 
 
-def draw_errors(data: dataset.Dataset, validation: Validation, model: str) -> Figure:
+def draw_errors(data: dataset.Dataset, shards: Sequence[Path], validation: Validation, model: str) -> Figure:
     """Draw the out-of-fold errors with the highest confidence."""
     rows = len(validation.label)
     title = f"Errors with the highest confidence\n{model}, out of fold, {rows:,} rows"
@@ -142,7 +142,7 @@ def draw_errors(data: dataset.Dataset, validation: Validation, model: str) -> Fi
             strict=True,
         )
     ]
-    images = pictures.shrink(data.images[worst].reshape(-1, *data.shape), SIDE)
+    images = pictures.shrink(dataset.read_images(shards, worst).reshape(-1, *data.shape), SIDE)
     return plots.draw_image_grid(images, captions, title, data.pixel_max)
 
 

@@ -149,12 +149,12 @@ def collect_training(inputs: Inputs, models: Sequence[str]) -> dict[str, Any]:
 
 def collect_errors(inputs: Inputs, best: str, labels: Sequence[Any], room: int) -> dict[str, Any]:
     """Return the images of the best model's errors; those of the confusion matrix take at most `room` bytes."""
-    data = dataset.read_shards(inputs.train, labels)
+    data = dataset.read_keys(inputs.train, labels)
     validation = match_validation(inputs.validations[best], data)
     rows = metrics.rank_errors(validation.probabilities, validation.label)[:MOST_ERRORS]
     return {
-        "errors": page_images.describe_images(data, validation, rows),
-        "cells": page_images.select_cell_images(data, validation, room),
+        "errors": page_images.describe_images(data, inputs.train, validation, rows),
+        "cells": page_images.select_cell_images(data, inputs.train, validation, room),
     }
 
 

@@ -1,4 +1,4 @@
-"""Train shards, folds and the checkpoint before -> the next checkpoint: a training state and its history."""
+"""Prepared images, folds and the checkpoint before -> the next checkpoint: a training state and its history."""
 
 import contextlib
 import time
@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from mnist_numpy.ann import training
 from mnist_numpy.ann.options import ModelOptions
-from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import match_folds
 from mnist_numpy.files.history import read_history, write_history
+from mnist_numpy.files.prepared import map_all
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
@@ -29,6 +30,7 @@ class Checkpoint(NamedTuple):
 
 def train(
     shards: Sequence[Path],
+    images: Sequence[Path],
     folds: Path,
     previous: tuple[Path, Path] | None,
     output: tuple[Path, Path],
@@ -42,7 +44,7 @@ def train(
 
     Parameters
     ----------
-    shards, folds, options, labels
+    shards, images, folds, options, labels
         As in `read_rows`.
     previous, output
         Files of state and history: of the previous checkpoint (None for the first), and of this one.
@@ -53,7 +55,7 @@ def train(
     say
         Called with one line per logged epoch.
     """
-    rows, held_out, sizes, shape = read_rows(shards, folds, checkpoint.fold, options, labels)
+    rows, held_out, sizes, shape = read_rows(shards, images, folds, checkpoint.fold, options, labels)
     begin = checkpoints.read_state(previous[0]) if previous else training.start(sizes, options, checkpoint.fold)
     if previous and (begin.about["sizes"], begin.about["options"]) != (sizes, options):
         raise InputError(f"{previous[0]}: trained with other options; delete it and run again to remake it")
@@ -83,14 +85,18 @@ def report_divergence() -> Iterator[None]:
 
 
 def read_rows(
-    shards: Sequence[Path], folds: Path, fold: int, options: ModelOptions, labels: Any
+    shards: Sequence[Path], images: Sequence[Path], folds: Path, fold: int, options: ModelOptions, labels: Any
 ) -> tuple[training.Rows, training.Rows, list[int], Sequence[int]]:
     """Return the rows to train on, those held out, the sizes of the network, and height and width of an image.
+
+    The images stay in their files, which are mapped into memory.
 
     Parameters
     ----------
     shards, folds
         The training rows and their folds.
+    images
+        The prepared images of each shard.
     fold
         The fold that is held out.
     options
@@ -98,13 +104,15 @@ def read_rows(
     labels
         All labels, or `auto` for the labels that occur in the shards.
     """
-    data = dataset.read_shards(shards, labels)
+    data = dataset.read_keys(shards, labels)
     label, held_out = data.label, match_folds(folds, data) == fold
     assert label is not None
-    with threadpool_limits(1):
-        straighten(data.images, data.shape, options["preprocess"], out=data.images)
-    parts = [training.Rows(data.images[part], label[part], data.pixel_max) for part in (~held_out, held_out)]
-    return parts[0], parts[1], [data.images.shape[1], *options["hidden"], len(data.labels)], data.shape
+    prepared = Images(map_all(images, data))
+    parts = [
+        training.Rows(prepared.select(np.flatnonzero(part)), label[part], data.pixel_max)
+        for part in (~held_out, held_out)
+    ]
+    return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(data.labels)], data.shape
 
 
 def describe_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
@@ -176,6 +184,7 @@ if __name__ == "__main__":
         say(describe_memory(shards, params.memory, snakemake.resources.get("mem_mb")))
         train(
             shards=shards,
+            images=[Path(p) for p in snakemake.input.images],
             folds=Path(snakemake.input.folds),
             previous=(Path(before[0]), Path(before[1])) if before else None,
             output=(Path(snakemake.output.state), Path(snakemake.output.history)),

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mnist_numpy.ann.rows import Images
+
 PREDICT_ROWS = 1024  # images per forward pass in prediction
 
 
@@ -231,7 +233,7 @@ def backward(
                 deltas[i - 1] *= 1 / (1 - dropout)
 
 
-def predict(layers: Sequence[Layer], images: np.ndarray, pixel_max: int) -> np.ndarray:
+def predict(layers: Sequence[Layer], images: Images | np.ndarray, pixel_max: int) -> np.ndarray:
     """Return the class probabilities of images.
 
     Parameters

@@ -14,6 +14,7 @@ import numpy as np
 
 from mnist_numpy.ann import augment, network
 from mnist_numpy.ann.network import Layer
+from mnist_numpy.ann.rows import Images
 
 
 def view_matrices(shape: Sequence[int], options: dict[str, Any]) -> list[np.ndarray | None]:
@@ -81,7 +82,7 @@ def member_networks(tensors: dict[str, np.ndarray], views: Sequence[np.ndarray |
 
 
 def mean_probabilities(
-    networks: Sequence[list[Layer]], images: np.ndarray, pixel_max: int, threads: int = 1
+    networks: Sequence[list[Layer]], images: Images | np.ndarray, pixel_max: int, threads: int = 1
 ) -> np.ndarray:
     """Return the mean of the networks' class probabilities.
 

@@ -15,6 +15,7 @@ import numpy as np
 from mnist_numpy.ann import augment, network, optimizers, provenance
 from mnist_numpy.ann.optimizers import Optimizer, Piece, Step, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
+from mnist_numpy.ann.rows import Images, as_images, shuffle
 from mnist_numpy.ann.state import State
 from mnist_numpy.ann.vectors import Vectors
 
@@ -22,7 +23,7 @@ from mnist_numpy.ann.vectors import Vectors
 class Rows(NamedTuple):
     """Labelled images: uint8 of shape (rows, pixels), uint8 of shape (rows,), and their scale."""
 
-    images: np.ndarray
+    images: Images | np.ndarray
     labels: np.ndarray
     pixel_max: int
 
@@ -81,21 +82,22 @@ class Trainer:
         self.first_epoch, self.circumstances = state.epoch + 1, provenance.collect_circumstances(threads)
         augments = augment.is_active(options["augment"])
         optimizer = find_optimizer(options["optimizer"])
+        self.rows = rows._replace(images=as_images(rows.images))
         # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
-        lit: np.ndarray = np.asarray(rows.images.any(axis=0))
-        all_pixels = bool(augments or options["weight_decay"] or optimizer.moves_without_gradient or lit.all())
-        self.rows = rows if all_pixels else rows._replace(images=np.ascontiguousarray(rows.images[:, lit]))
-        self.vectors = Vectors(state, options, None if all_pixels else lit, threads)
+        needed = augments or options["weight_decay"] or optimizer.moves_without_gradient
+        lit = None if needed else as_images(rows.images).lit_pixels()
+        lit = None if lit is None or lit.all() else lit
+        self.vectors = Vectors(state, options, lit, threads)
         self.optimizer = optimizer(options["optimizer"], self.vectors.used)
         self.full_batch = options["batch_size"] == "full"
         count = len(rows.labels)
         self.batch_size = count if options["batch_size"] == "full" else min(options["batch_size"], count)
-        self.images = np.empty((self.batch_size, self.rows.images.shape[1]), self.vectors.parameters.dtype)
+        self.images = np.empty((self.batch_size, len(self.vectors.layers[0].weight)), self.vectors.parameters.dtype)
         self.outputs = network.allocate(self.vectors.layers, self.batch_size)
         self.deltas = [*network.allocate(self.vectors.layers[:-1], self.batch_size), self.outputs[-1]]
         distortions = [augment.Distortion(shape, options["augment"]) if augments else None for _ in range(threads)]
         self.workers = [
-            Worker(i, threads, self.optimizer, self.vectors.pieces[i::threads], self.rows, self.images, distortion)
+            Worker(i, threads, self.optimizer, self.vectors.pieces[i::threads], self.rows, lit, self.images, distortion)
             for i, distortion in enumerate(distortions)
         ]
         self.images_ready = False
@@ -145,7 +147,8 @@ class Trainer:
         """Train an epoch. Return the sum of losses, the number of correct rows, all gradient norms, the last step."""
         options, layers, count = self.options, self.vectors.layers, len(self.rows.labels)
         order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
-        order = np.arange(count) if self.full_batch else np.random.default_rng(order_seed).permutation(count)
+        pixels = self.rows.images.shape[1]
+        order = np.arange(count) if self.full_batch else shuffle(count, pixels, np.random.default_rng(order_seed))
         batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
         distortions, dropout = np.random.default_rng([augment_seed, 0]), np.random.default_rng(dropout_seed)
         loss, correct, norms = 0.0, 0, []
@@ -209,12 +212,12 @@ class Trainer:
             If the loss is not finite.
         """
         layers = self.vectors.predicting_layers()
-        shares = np.array_split(np.arange(len(rows.labels)), len(self.workers))
+        images, shares = as_images(rows.images), np.array_split(np.arange(len(rows.labels)), len(self.workers))
 
         def score_share(share: np.ndarray) -> tuple[float, int]:
             labels = rows.labels[share]
             with np.errstate(over="ignore", invalid="ignore"):
-                probabilities = network.predict(layers, rows.images[share], rows.pixel_max)
+                probabilities = network.predict(layers, images.select(share), rows.pixel_max)
             return network.cross_entropy(np.log(probabilities), labels), network.count_correct(probabilities, labels)
 
         with ThreadPoolExecutor(len(shares)) as pool:
@@ -248,11 +251,12 @@ class Worker:
     optimizer: Optimizer
     pieces: list[Piece]  # only this thread updates them
     rows: Rows  # all training rows
+    lit: np.ndarray | None  # bool, shape (pixels,): the pixels in use; None if all are
     images: np.ndarray  # the batch, shape (batch, pixels); each thread fills its rows
     distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
 
     def __post_init__(self) -> None:
-        self.raw = np.empty((-(-len(self.images) // self.threads), self.images.shape[1]), np.uint8)
+        self.raw = np.empty((-(-len(self.images) // self.threads), self.rows.images.shape[1]), np.uint8)
         self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
 
     def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
@@ -279,7 +283,9 @@ class Worker:
         """Gather, scale and distort this thread's rows of a batch. `drawn` has the coefficients of the whole batch."""
         first, last = (len(batch) * (self.number + i) // self.threads for i in (0, 1))
         raw, images = self.raw[: last - first], self.images[first:last]
-        np.take(self.rows.images, batch[first:last], axis=0, out=raw, mode="clip")
+        as_images(self.rows.images).gather(batch[first:last], out=raw)
+        if self.lit is not None:
+            raw = raw[:, self.lit]
         if self.distortion is None or drawn is None:
             np.divide(raw, self.rows.pixel_max, out=images, dtype=images.dtype)
         else:

@@ -18,19 +18,21 @@ MOST_CELL_IMAGES = 1000  # in all cells together
 MOST_EXAMPLES = 10
 
 
-def describe_images(data: dataset.Dataset, validation: Validation, rows: np.ndarray) -> list[dict[str, Any]]:
+def describe_images(
+    data: dataset.Dataset, shards: Sequence[Path], validation: Validation, rows: np.ndarray
+) -> list[dict[str, Any]]:
     """Return some training images with their labels and out-of-fold predictions.
 
     Parameters
     ----------
-    data
-        The training rows.
+    data, shards
+        The training rows, without images, and the files that have these.
     validation
         Their out-of-fold predictions.
     rows
         Indices of the rows to return, int64.
     """
-    urls = pictures.to_image_urls(data.images[rows], data.shape, data.pixel_max)
+    urls = pictures.to_image_urls(dataset.read_images(shards, rows), data.shape, data.pixel_max)
     return [
         {
             "url": url,
@@ -44,7 +46,9 @@ def describe_images(data: dataset.Dataset, validation: Validation, rows: np.ndar
     ]
 
 
-def select_cell_images(data: dataset.Dataset, validation: Validation, room: int) -> list[dict[str, Any]]:
+def select_cell_images(
+    data: dataset.Dataset, shards: Sequence[Path], validation: Validation, room: int
+) -> list[dict[str, Any]]:
     """Return images for the cells of the confusion matrix.
 
     Each cell gets the errors with the highest confidence. A cell of the diagonal gets the correct
@@ -52,8 +56,8 @@ def select_cell_images(data: dataset.Dataset, validation: Validation, room: int)
 
     Parameters
     ----------
-    data
-        The training rows.
+    data, shards
+        The training rows, without images, and the files that have these.
     validation
         Their out-of-fold predictions.
     room
@@ -68,7 +72,7 @@ def select_cell_images(data: dataset.Dataset, validation: Validation, room: int)
     selected = rank < np.where(correct[order], CORRECT_PER_CELL, ERRORS_PER_CELL)
     # every cell gets its first image before any cell gets its second
     first = np.argsort(rank[selected], kind="stable")[:MOST_CELL_IMAGES]
-    images = describe_images(data, validation, order[selected][first])
+    images = describe_images(data, shards, validation, order[selected][first])
     sizes = np.cumsum([len(json.dumps(image)) for image in images])
     return images[: int(np.searchsorted(sizes, room, side="right"))]
 
@@ -104,10 +108,10 @@ def select_least_confident(
         start += len(confidence)
     urls: dict[int, str] = {}
     for number in {number for _, number, _, _ in lowest}:
-        data = dataset.read_shards([shards[number]])
+        shape, pixel_max = dataset.image_form(dataset.open_shard(shards[number]))
         found = {place: row for _, n, row, place in lowest if n == number}
-        images = data.images[list(found.values())]
-        urls |= dict(zip(found, pictures.to_image_urls(images, data.shape, data.pixel_max), strict=True))
+        images = dataset.read_images([shards[number]], np.array(list(found.values())))
+        urls |= dict(zip(found, pictures.to_image_urls(images, shape, pixel_max), strict=True))
     return [(place, confidence, urls[place]) for confidence, _, _, place in lowest]
 
 

@@ -282,7 +282,8 @@ def read_images(paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
             first, last = np.searchsorted(wanted, (start, start + len(group)))
             found |= {int(row): group[row - start].copy() for row in wanted[first:last]}
             start += len(group)
-    return np.stack([found[int(row)] for row in rows])
+    shape, _ = image_form(open_shard(paths[0]))
+    return np.array([found[int(row)] for row in rows], np.uint8).reshape(-1, shape[0] * shape[1])
 
 
 def count_rows(path: Path) -> int:

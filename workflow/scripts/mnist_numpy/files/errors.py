@@ -12,15 +12,19 @@ class InputError(Exception):
 
 
 def unreadable_error(path: Path, error: Exception) -> InputError:
-    """Return the error for a file that cannot be opened or read to its end."""
+    """Return the error for a file that cannot be opened or read to its end; raise a lack of memory as it is."""
+    if isinstance(error, MemoryError):
+        raise error
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return InputError(f"{path}: {error.strerror}; check the path and the permission to read it")
     return InputError(f"{path}: the file is damaged or incomplete ({error}); download or copy it again")
 
 
 def damaged(path: Path, error: Exception | str) -> InputError:
-    """Return the error for a result that cannot be read."""
-    kind = {".csv": "CSV", ".json": "JSON"}.get(path.suffix, "Parquet")
+    """Return the error for a result that cannot be read; raise a lack of memory as it is."""
+    if isinstance(error, MemoryError):
+        raise error
+    kind = {".csv": "CSV", ".json": "JSON", ".npy": "NumPy"}.get(path.suffix, "Parquet")
     return InputError(f"{path}: damaged or not a {kind} file ({error}); delete it and run again to remake it")
 
 

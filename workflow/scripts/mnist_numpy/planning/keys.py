@@ -7,8 +7,7 @@ therefore valid, and no date or record has to be trusted. The code of `planning`
 whether a job runs, but never changes the bytes of a result.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mnist_numpy.planning.config import member_options
@@ -55,6 +54,8 @@ class Results:
     def __init__(self, settings: dict[str, Any], context: Context) -> None:
         self.settings, self.context = settings, context
         self.data, self.folding, self.models = (settings[key] for key in ("data", "folds", "models"))
+        members = [member_options(m, fold) for m in self.models.values() for fold in range(max(1, len(m["vary"])))]
+        self.preprocesses = {preprocess_name(options["preprocess"]): options["preprocess"] for options in members}
         self.jobs: dict[tuple[Any, ...], Job] = {}
         self.makers: dict[str, Job] = {}
 
@@ -82,6 +83,12 @@ class Results:
         """Assign each training row to a fold."""
         return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
+    @stage("prepare/{preprocess}", images="{shard}.npy")
+    def prepare(self, preprocess: str, shard: str) -> Needs:
+        """Decode and straighten the images of a train shard."""
+        decoded = self.normalize("train", shard).outputs["shard"]
+        return Needs({"preprocess": self.preprocesses[preprocess]}, {"shard": decoded})
+
     @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
     def train(self, model: str, fold: int, epoch: int) -> Needs:
         """Train one member up to an epoch.
@@ -95,23 +102,29 @@ class Results:
             return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
-        return Needs(options, {"shards": self.shards("train"), "folds": self.folds().outputs["folds"]}, also=previous)
+        folds = self.folds().outputs["folds"]
+        images = self.images(model, [fold])
+        return Needs(options, {"shards": self.shards("train"), "images": images, "folds": folds}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
         """Export the weights of one member."""
         trained = {**self.training_options(model, fold), **subset(self.models[model], "epochs")}
         state = self.chain(model, fold)[-1].outputs["state"]
-        return Needs(
-            {"model": trained, **subset(self.data, "labels")}, {"state": state, "shards": self.shards("train")}
-        )
+        options = {"model": trained, **subset(self.data, "labels")}
+        return Needs(options, {"state": state, "shards": self.shards("train")})
 
     @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
     def evaluate(self, model: str) -> Needs:
         """Predict the training rows out of fold, and compute the metrics of a model."""
         return Needs(
             {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
-            {"weights": self.weights(model), "shards": self.shards("train"), "folds": self.folds().outputs["folds"]},
+            {
+                "weights": self.weights(model),
+                "shards": self.shards("train"),
+                "images": self.images(model, range(self.folding["count"])),
+                "folds": self.folds().outputs["folds"],
+            },
         )
 
     @stage("compare", comparison="comparison.csv")
@@ -207,6 +220,12 @@ class Results:
         """Return the shards of a split, in the order of the config."""
         return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
 
+    def images(self, model: str, folds: Iterable[int]) -> list[str]:
+        """Return the images of all train shards, once for each `preprocess` section of some members of a model."""
+        sections = [member_options(self.models[model], fold)["preprocess"] for fold in folds]
+        names = dict.fromkeys(preprocess_name(section) for section in sections)
+        return [self.prepare(name, shard).outputs["images"] for name in names for shard in self.context.tables["train"]]
+
     def weights(self, model: str) -> list[str]:
         """Return the weights of a model's members, in the order of the folds."""
         return [self.export(model, fold).outputs["weights"] for fold in range(self.folding["count"])]
@@ -266,16 +285,14 @@ class Results:
         return max([(epoch - 1) // every * every, *existing])
 
 
+def preprocess_name(section: Mapping[str, Any]) -> str:
+    """Return a short name of a `preprocess` section; different sections have different names."""
+    parts = ["deskew"] * section["deskew"]
+    if section["ink_spread"] is not None:
+        parts += ["spread", *map(str, section["ink_spread"])]
+    return "-".join(parts) or "as-given"
+
+
 def subset(section: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     """Return some keys of a section."""
     return {key: section[key] for key in keys}
-
-
-def find_epochs(folder: Path) -> list[int]:
-    """Return the epochs whose checkpoints are in a folder; a checkpoint is a state and a history."""
-    try:
-        files = {path.name for path in folder.iterdir()}
-    except OSError:
-        return []  # the folder does not exist yet
-    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
-    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)

@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
-from mnist_numpy.planning.keys import Context, Results, find_epochs
+from mnist_numpy.planning.keys import Context, Results
 from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.snakemake_api import Host
 from mnist_numpy.planning.software import Software
@@ -142,3 +142,13 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
         raise WorkflowError(f"the config cannot be read: {where}") from error
     update_config(config, given)
     return Plan(read_settings(config, configfiles, given))
+
+
+def find_epochs(folder: Path) -> list[int]:
+    """Return the epochs whose checkpoints are in a folder; a checkpoint is a state and a history."""
+    try:
+        files = {path.name for path in folder.iterdir()}
+    except OSError:
+        return []  # the folder does not exist yet
+    states = (name.removesuffix(".npz") for name in files if name.endswith(".npz"))
+    return sorted(int(state.removeprefix("epoch-")) for state in states if f"{state}.csv" in files)

@@ -79,6 +79,10 @@ class Estimates:
         rows = self.max_rows("train") + self.max_rows("test")
         return Estimate(64 * rows, rows * self.pixels / PIXELS_SCANNED)
 
+    def prepare(self, wildcards: Any) -> Estimate:
+        """Estimate a job that reads one row group at a time."""
+        return Estimate(200e6, self.max_rows("train", wildcards.shard) * self.pixels / PIXELS_SCANNED)
+
     def folds(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids, labels and folds, but no images."""
         rows = self.max_rows("train")
@@ -103,9 +107,9 @@ class Estimates:
         return training_seconds(model, self.widths(wildcards.model), self.max_rows("train"), model["epochs"] - done)
 
     def evaluate(self, wildcards: Any) -> Estimate:
-        """Estimate a job that holds the images as read, preprocessed, and of one member, with its probabilities."""
+        """Estimate a job that holds the probabilities of all members; the images stay in their files."""
         model, rows = wildcards.model, self.max_rows("train")
-        per_row = (2 + self.preprocess_count(model)) * self.pixels + (64 + 16 * self.members) * self.classes
+        per_row = (64 + 16 * self.members) * self.classes
         return Estimate(self.weights_bytes(model) + per_row * rows, self.forward_seconds(model, rows))
 
     def compare(self, wildcards: Any) -> Estimate:
@@ -134,8 +138,7 @@ class Estimates:
         # twice: parameters, two moments and averages; then the buffers of each thread, and the file being written
         fixed = PYTHON_BYTES + (9 + threads) * number * parameter_count(widths)
         batch_row = number * (widths[0] + 2 * sum(widths[1:])) + widths[0]
-        # all pixels as read, those of the training rows, and twice those of the validation rows
-        per_row = 5 * widths[0] // 2 + 128
+        per_row = 200  # ids, labels, folds and the order of the rows; the images stay in their files
         if model["batch_size"] == "full":
             return fixed, per_row + batch_row
         return fixed + model["batch_size"] * batch_row, per_row

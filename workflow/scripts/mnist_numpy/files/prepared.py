@@ -1,0 +1,76 @@
+"""Prepared images: a NumPy file of uint8 that trainings map into memory, with a checksum at its end."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnist_numpy.files.atomic import replacing
+from mnist_numpy.files.dataset import Dataset
+from mnist_numpy.files.errors import damaged, not_ours
+from mnist_numpy.files.parquet import CHECKSUM_MARK, checksum_of
+
+
+def write_images(path: Path, batches: Iterable[np.ndarray], rows: int, pixels: int) -> None:
+    """Write batches of images as one array; the whole file or none.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    batches
+        uint8, each of shape (any, pixels).
+    rows, pixels
+        The shape of the whole.
+    """
+    with replacing(path) as part, open(part, "w+b") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (rows, pixels)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for batch in batches:
+            file.write(batch.tobytes())
+        # readers of NumPy files pass over what follows the array
+        end = file.tell()
+        file.write(CHECKSUM_MARK + checksum_of(file, end).to_bytes(4, "little"))
+
+
+def map_images(path: Path) -> np.ndarray:
+    """Return the images of a file that `write_images` made: uint8, shape (rows, pixels), mapped read-only.
+
+    Raises
+    ------
+    InputError
+        Where the file is damaged or another.
+    """
+    try:
+        with open(path, "rb") as file:
+            checksum = checksum_of(file, max(0, path.stat().st_size - len(CHECKSUM_MARK) - 4))
+            seal = file.read()
+        images: np.ndarray = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise damaged(path, error) from error
+    if seal != CHECKSUM_MARK + checksum.to_bytes(4, "little"):
+        raise damaged(path, "its checksum differs")
+    return images
+
+
+def map_all(paths: Sequence[Path], data: Dataset) -> list[np.ndarray]:
+    """Return the prepared images of all rows of a dataset: an array for each shard.
+
+    Parameters
+    ----------
+    paths
+        The file of each shard, in the order of the shards.
+    data
+        The rows; their own images are not looked at.
+
+    Raises
+    ------
+    InputError
+        Where a file is damaged, or of other rows.
+    """
+    arrays = [map_images(path) for path in paths]
+    pixels = data.shape[0] * data.shape[1]
+    for number, (path, array) in enumerate(zip(paths, arrays, strict=True)):
+        if array.shape != (np.count_nonzero(data.shard == number), pixels) or array.dtype != np.uint8:
+            raise not_ours(path, "its images are not those of the train shard")
+    return arrays
