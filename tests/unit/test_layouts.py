@@ -167,7 +167,7 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
-    evaluate.evaluate(weights, [shard], folder / "folds.parquet", *files, choice, 1, lines.append)
+    evaluate.evaluate(weights, [shard], images, folder / "folds.parquet", *files, choice, 1, lines.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)
     submit = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": keys.get("id")}
     submission.submission({"mlp": [folder / "predictions.parquet"]}, None, None, folder / "submission.csv", submit)

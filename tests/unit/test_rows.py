@@ -18,7 +18,8 @@ from mnist_numpy.files.prepared import map_all, map_images, write_images
 from prepare import prepare, rebatch
 
 from tests.support.networks import model_options
-from tests.support.tables import ROOT, read_digits
+from tests.support.tables import read_digits
+from tests.support.workspace import ROOT
 
 IMAGES, LABELS = read_digits(300)
 
