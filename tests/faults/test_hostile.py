@@ -13,7 +13,7 @@ from tests.support.workspace import SMALL_CONFIG
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n1,2,3,4,5\n"
 BOMBS = {
     "an endless row": (b"1" * (1 << 20), 3000, "the line is longer than 2 MB"),
-    "an endless quote": (b'"' + b"x\n" * (1 << 19), 3000, "a quote that opens here is not closed"),
+    "an endless quote": (b'"' + b"x\n" * (1 << 19), 3000, "a quote opens here and is not closed"),
     "endless commas": (b"," * (1 << 20), 3000, "the line is longer than 2 MB"),
     "endless bad rows": (b"1,2,3,4,x\n" * 100_000, 3000, "at least 1000 in all"),
     "good rows without end": (b"1,2,3,4,5\n" * 100_000, 200, ""),
@@ -88,7 +88,7 @@ def test_a_file_name_that_cannot_be_a_result_name_is_refused(name, make_workspac
     run = workspace.plan(check=False)
     assert run.returncode != 0
     assert "data.train: " in run.stdout
-    assert "rename it" in run.stdout
+    assert "rename the file" in run.stdout
     assert "Traceback" not in run.stdout
 
 
@@ -100,7 +100,7 @@ def test_the_same_file_under_two_names_is_refused(make_workspace):
         run = workspace.plan(check=False)
         assert run.returncode != 0
         assert "data.train: " in run.stdout
-        assert "the same file" in run.stdout
+        assert "is in the list twice; name each file once" in run.stdout
 
 
 def test_a_refused_sample_submission_keeps_the_earlier_submission(spoilable):

@@ -109,7 +109,7 @@ def test_functions_deep_in_the_package_are_traced_in_all_threads(traces):
 
 def test_every_rendered_template_is_part_of_the_code(traces):
     filled = {Path(file).name for file in files_that_ran(traces) if "/workflow/report/" in file}
-    counted = Code(SCRIPTS).templates(SCRIPTS.parent / "report", "report.html.j2").keys()
+    counted = Code(SCRIPTS).hash_templates(SCRIPTS.parent / "report", "report.html.j2").keys()
     assert {"report.html.j2", "macros.j2", "page.css", "draw.js"} <= filled <= counted
 
 

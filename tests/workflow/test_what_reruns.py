@@ -152,7 +152,7 @@ CASES = {
     ),
     "the text of an error message": (edit(f"{SCRIPTS}/train.py", "delete it and run again", "delete it"), NOTHING),
     "how the tables are described": (
-        edit(f"{SCRIPTS}/quality.py", "def describe(", "def describe(*, more=None, "),
+        edit(f"{SCRIPTS}/quality.py", "def describe_split(", "def describe_split(*, more=None, "),
         {"quality", "report"},
     ),
     "a line of folds.py": (
