@@ -10,6 +10,7 @@ import io
 import lzma
 import re
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ FORMATS = {
 READ_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
 IGNORED_MEMBERS = re.compile(r"/$|^__MACOSX/|(^|/)\.DS_Store$")  # folders, and files that macOS adds to an archive
 LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels has 3 kB at most
+LAST_READ = 0.5  # seconds to wait for a thread that still reads
 
 
 @contextlib.contextmanager
@@ -99,6 +101,34 @@ def find_only_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 def merge_blanks(stream: IO[bytes], separator: str) -> IO[bytes]:
     """Return a table's stream, with one blank between cells if the separator is a blank."""
     return io.BufferedReader(_MergedBlanks(stream), 1 << 20) if separator == " " else stream
+
+
+class ReadAhead:
+    """A stream that a thread of Arrow reads ahead, and that ends when its `with` block does.
+
+    Arrow does not wait for this thread after an error. If it still reads at the exit of Python, it aborts the process.
+    """
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.reading, self.ended, self.stopped = stream, threading.Lock(), threading.Event(), False
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, or none if the block has ended."""
+        with self.reading:
+            data = b"" if self.stopped else self.stream.read(size)
+        if not data:
+            self.ended.set()
+        return data
+
+    def __enter__(self) -> "ReadAhead":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self.reading:
+            self.stopped = True
+        self.ended.wait(LAST_READ)
 
 
 class _MergedBlanks(io.RawIOBase):

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share
-from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, merge_blanks, open_table
+from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, ReadAhead, merge_blanks, open_table
 from mnist_numpy.files.diagnosis import Check, read_bounded_lines, refuse
 from mnist_numpy.files.errors import InputError, unreadable_error
 from mnist_numpy.files.header import NUMBER
@@ -76,8 +76,9 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         # the reader is closed before an error is raised; an open one would abort the interpreter at its exit
         with (
             open_table(path) as stream,
+            ReadAhead(merge_blanks(stream, layout.separator)) as source,
             pa.csv.open_csv(
-                merge_blanks(stream, layout.separator),
+                source,
                 read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE, column_names=names, skip_rows=layout.skip),
                 # otherwise a line break in a cell would be valid or not, depending on where a block ends
                 parse_options=pa.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
