@@ -49,7 +49,7 @@ def write_shards(folder: Path, train_table: list[list[str]], test_table: list[li
 
 # --- Restoring a copy -----------------------------------------------------------------------------
 
-IGNORED = (".venv/", "results/store/memory.json")  # the memory checks the stat of each file that it describes
+IGNORED = (".venv/", "results/store/cache.json")  # the memory checks the stat of each file that it describes
 
 
 def read_stats(folder: Path) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from tests.support.workspace import Workspace, environment
 
 # what is not a result: folders, and files that describe results
 NOT_RESULTS = ("logs", "benchmarks", "store/code")
-NOTES = ("memory.json", "published.json", "requested.json")
+NOTES = ("cache.json", "published.json", "requested.json")
 
 
 def start(workspace: Workspace, *arguments: str, out: Path) -> subprocess.Popen:

@@ -42,7 +42,7 @@ def test_what_plans_and_checks_does_not_count():
 
 def test_no_result_can_depend_on_what_plans_and_checks():
     """Only two functions of harness.py use it, and what they give to a script holds nothing of it."""
-    checks = {"Memory", "Software", "record_path", "write_record"}
+    checks = {"Cache", "Software", "record_path", "write_record"}
     for file in FILES:
         tree = ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -53,7 +53,7 @@ def test_no_result_can_depend_on_what_plans_and_checks():
     uses = {name: {w.id for w in ast.walk(f) if isinstance(w, ast.Name)} & checks for name, f in functions.items()}
     assert {name: used for name, used in uses.items() if used} == {
         "job": {"record_path", "write_record"},
-        "check_software": {"Memory", "Software"},
+        "check_software": {"Cache", "Software"},
     }
     assert [ast.unparse(node) for node in ast.walk(functions["job"]) if isinstance(node, ast.Yield)] == ["(yield say)"]
     assert ast.unparse(functions["check_software"].returns) == "None"

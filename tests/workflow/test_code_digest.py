@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from mnist_numpy.planning import software
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.code import Code
-from mnist_numpy.planning.memory import Memory
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 OF_NO_STAGE = ("publish.py", "identify.py")  # no other result depends on theirs
@@ -59,7 +59,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def digests(scripts: Path) -> Callable[[], dict[str, str]]:
     """Return a function that computes the digest of every rule, as another run with the same memory would."""
-    memory = Memory(None)
+    memory = Cache(None)
 
     def compute() -> dict[str, str]:
         found = software.Software(memory)
@@ -134,7 +134,7 @@ def test_every_result_records_rule_options_and_digest(finished_run):
     assert {record["rule"] for record in records} == set(RULES)
     # 4 shards, 8 checkpoints of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
     assert len(records) == 4 + 2 + 8 + 6 + 3 + 6 + 3 + 7
-    now = software.Software(Memory(None))
+    now = software.Software(Cache(None))
     for record in records:
         assert isinstance(record["options"], dict), record["rule"]
         assert record["code"] == now.code_digest(record["rule"]), record["rule"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 from mnist_numpy.planning import view
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.config import member_options, read_settings
 from mnist_numpy.planning.graph import find_jobs_to_run
-from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.plan import load_plan
 from mnist_numpy.planning.software import Software
 
@@ -79,7 +79,7 @@ def test_the_readme_has_no_other_rows():
 @functools.cache
 def software() -> Software:
     """Return the code that the scripts can run, which is the same for all options."""
-    return Software(Memory(None))
+    return Software(Cache(None))
 
 
 def planned_here() -> set[str]:

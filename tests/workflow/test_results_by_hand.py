@@ -64,7 +64,7 @@ CASES = {
     ),
     # --- changes to the store
     "records deleted": (delete("results/store/**/*.made.json"), NOTHING),
-    "the memory of known files deleted": (delete("results/store/memory.json"), NOTHING),
+    "the memory of known files deleted": (delete("results/store/cache.json"), NOTHING),
     "intermediate files deleted in the store": (delete(*INTERMEDIATE_IN_STORE), PUBLISHING),
     "a train shard deleted, another number of views": (
         both(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mnist_numpy.files.errors import InputError, printable
-from mnist_numpy.planning.memory import Memory
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.record import record_path, write_record
 from mnist_numpy.planning.software import Software
 
@@ -75,7 +75,7 @@ def find_store(output: Path) -> Path | None:
 
 def check_software(made_of: dict[str, Any], store: Path | None) -> None:
     """Raise InputError if the code or a package has changed since the result was planned."""
-    software = Software(Memory(store / "memory.json" if store else None))
+    software = Software(Cache(store / "cache.json" if store else None))
     if changes := software.describe_changes(made_of, store):
         raise InputError(
             f"the software has changed since the run was planned ({'; '.join(changes)}); run the same command again"

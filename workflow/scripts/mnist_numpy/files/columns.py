@@ -136,7 +136,7 @@ def find_label_without_header(
 
 
 def choose_first_or_last(path: Path, head: Head) -> int:
-    """Return the place of the label, the first or the last column, if only one of them can be a label."""
+    """Return the place of the label column: the first or the last, whichever is the only one with possible labels."""
     ends = [0, len(head.names) - 1]
     cells = {place: read_cells(head, place) for place in ends}
     whole = {place: compute_whole_share(cells[place]) for place in ends}

@@ -46,5 +46,5 @@ def format_column(names: Sequence[str], place: int, named: bool) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text without control characters, which a terminal would obey."""
+    """Return a text without control characters, because a terminal would execute them."""
     return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)

@@ -229,7 +229,7 @@ def find_range(path: Path, keys: Mapping[str, Any], values: np.ndarray, written:
     if keys.get("pixel_min", "auto") == "auto" and 2 * np.count_nonzero((values < low).any(axis=1)) > len(values):
         raise InputError(
             f"{path}: most rows have negative pixels (the first {len(values)} rows have pixels from "
-            f"{np.nanmin(values):g} to {np.nanmax(values):g}); set data.pixel_min to the value of no ink "
-            "and data.pixel_max to the value of full ink"
+            f"{np.nanmin(values):g} to {np.nanmax(values):g}); set data.pixel_min to the pixel value of the background "
+            "and data.pixel_max to that of the darkest stroke"
         )
     return low, high

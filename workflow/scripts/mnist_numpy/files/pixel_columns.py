@@ -116,8 +116,8 @@ def check_colour(
     for number, (height, width) in shapes:
         if height * width > 1 and number * height * width == count:
             raise InputError(
-                f"{path}: {count:,} pixel columns are colour images: {number} values for each of {height} x {width} "
-                "pixels; convert the images to grey, one column per pixel"
+                f"{path}: the {count:,} pixel columns hold colour images ({height} x {width} pixels with {number} "
+                "values each); convert the images to grey, with one column per pixel"
             )
 
 

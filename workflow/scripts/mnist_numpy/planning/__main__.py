@@ -15,7 +15,7 @@ def explain_run(arguments: argparse.Namespace) -> int:
     """Print which jobs would run, and why."""
     plan = load_plan([file for files in arguments.configfile for file in files], arguments.config)
     print(*explain(plan), sep="\n")
-    plan.memory.save()
+    plan.cache.save()
     return 0
 
 

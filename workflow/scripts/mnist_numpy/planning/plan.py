@@ -9,10 +9,10 @@ from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.keys import Context, Results
-from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.snakemake_api import Host
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_tables
@@ -48,7 +48,7 @@ class Plan:
         The path of each table by split and shard; see `find_tables`.
     generated
         Split and shard of each generated table.
-    memory, software
+    cache, software
         The cache of checksums, and the code and packages of the rules.
 
     Raises
@@ -61,14 +61,14 @@ class Plan:
         self,
         settings: dict[str, Any],
         place: Callable[[str], Path] = Path,
-        checksum: Callable[[Memory, str], str] = lambda memory, path: memory.checksum(Path(path)),
+        checksum: Callable[[Cache, str], str] = lambda cache, path: cache.checksum(Path(path)),
         is_generated: Callable[[str], bool] = lambda path: False,
         look_for_checkpoints: bool = True,
         advice: str = MISSING_ADVICE,
     ) -> None:
         self.settings, self.place = settings, place
-        self.memory = Memory(place(f"{STORE}/memory.json"))
-        self.software = Software(self.memory)
+        self.cache = Cache(place(f"{STORE}/cache.json"))
+        self.software = Software(self.cache)
         self.tables = find_tables(settings["data"])
         splits = ("train", "test")
         self.generated = [
@@ -79,7 +79,7 @@ class Plan:
 
         def read_checksum(split: str, shard: str, path: str) -> str:
             try:
-                return UNKNOWN if (split, shard) in self.generated else checksum(self.memory, path)
+                return UNKNOWN if (split, shard) in self.generated else checksum(self.cache, path)
             except FileNotFoundError as error:
                 raise WorkflowError(f"data.{split}: there is no file {error.filename}; {advice}") from None
             except OSError as error:

@@ -55,20 +55,20 @@ class Publication:
         """Return the checksum of a generated table, or `UNKNOWN` before the rule `identify` has written it."""
         file = self.plan.place(IDENTITY.format(split=split, shard=shard))
         if self.host.plans:
-            view.delete_old_checksum(file, self.plan.place(self.plan.tables[split][shard]), self.plan.memory)
+            view.delete_old_checksum(file, self.plan.place(self.plan.tables[split][shard]), self.plan.cache)
         return file.read_text() if file.exists() else UNKNOWN
 
     def save(self) -> None:
         """Update `requested.json`, and save the checksums and definitions that planning has computed."""
         try:
-            view.update_request(self.names, [] if self.targeted else self.stale, self.plan.place, self.plan.memory)
+            view.update_request(self.names, [] if self.targeted else self.stale, self.plan.place, self.plan.cache)
             self.plan.software.save_definitions(self.plan.place(STORE))
         except OSError as error:  # the error may have no file name
             raise WorkflowError(
                 f"{self.plan.place('results')}: {error.strerror}; make it writable, make room on its disk, "
                 "and run the same command again"
             ) from None
-        self.plan.memory.save()
+        self.plan.cache.save()
 
     def published_path(self, name: str) -> str:
         """Return the path of a published name; in a bucket, each run has its own folder."""

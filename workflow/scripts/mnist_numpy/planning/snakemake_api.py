@@ -13,8 +13,8 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.hold import HoldError, hold_folder
-from mnist_numpy.planning.memory import Memory
 
 
 class Host:
@@ -68,7 +68,7 @@ class Host:
         """Return the file with the checksum of a generated table; Snakemake makes it first."""
         return Path(self.checkpoints.identify.get(split=split, shard=shard).output[0])
 
-    def read_checksum(self, memory: Memory, path: str) -> str:
+    def read_checksum(self, cache: Cache, path: str) -> str:
         """Return the checksum of a table; in a bucket its ETag, or its size and date.
 
         Raises
@@ -78,7 +78,7 @@ class Host:
         """
         if not self.in_bucket:
             # a job uses the checksum that the planner has computed
-            return memory.checksum(self.place(path), trusting=not self.plans)
+            return cache.checksum(self.place(path), trusting=not self.plans)
         file = self.paths.apply_default_storage(str(self.place(path))).flags["storage_object"]
         if not file.exists():
             raise FileNotFoundError(errno.ENOENT, "no such object", file.query)

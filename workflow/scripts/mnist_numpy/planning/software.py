@@ -11,31 +11,31 @@ from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.planning import code as code_module
 from mnist_numpy.planning import definitions
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.code import Code, Dependencies, describe_changes, distribution_name
 from mnist_numpy.planning.graph import digest
-from mnist_numpy.planning.memory import Memory
 
 SCRIPTS = Path(__file__).parents[2]
 PAGE = SCRIPTS.parent / "report"
 
 
 class Software:
-    """The code and packages that each rule can run, as they are now; `memory` caches the analysis of each file."""
+    """The current code and the installed packages that each rule uses; `cache` holds the analysis of each file."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, cache: Cache) -> None:
         self.dependencies: dict[str, Dependencies] = {}
         self.digests: dict[str, str] = {}
         # the cached analysis of a file depends on the functions that analyse it
         analysis = "".join(checksum(Path(module.__file__)) for module in (code_module, definitions) if module.__file__)
         self.code = Code(
             SCRIPTS,
-            lambda path, compute: memory.recall(
+            lambda path, compute: cache.recall(
                 f"{compute.__name__} {digest(analysis)}", path, lambda file: compute(file.read_bytes())
             ),
         )
 
     def find_dependencies(self, rule: str) -> Dependencies:
-        """Return the definitions that a rule's script can reach, and the packages that they use."""
+        """Return the functions, classes and constants that a rule's script can use, and the packages of these."""
         if rule not in self.dependencies:
             self.dependencies[rule] = self.code.find_dependencies(f"{rule}.py")
         return self.dependencies[rule]

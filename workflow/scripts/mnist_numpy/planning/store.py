@@ -11,7 +11,7 @@ from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.record import SUFFIX, compute_key, read_records
 
-NOTES = ("memory.json", "identify")  # what the planner writes into the store
+NOTES = ("cache.json", "identify")  # what the planner writes into the store
 KEY_IN_NAME = re.compile(r"-([0-9a-f]{10})\.(log|tsv)")
 
 

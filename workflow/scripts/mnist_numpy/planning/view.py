@@ -19,9 +19,9 @@ from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.json_file import write_json
+from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.graph import Job, find_jobs_to_run
 from mnist_numpy.planning.keys import Results
-from mnist_numpy.planning.memory import Memory
 from mnist_numpy.planning.record import compute_key, find_record
 
 PUBLISHED = "results/published.json"
@@ -104,7 +104,7 @@ def read_published(place: Callable[[str], Path]) -> dict[str, dict[str, str]]:
         return {}  # there is no view yet, or its list is damaged
 
 
-def is_published(name: str, path: str, entry: Mapping[str, str], place: Callable[[str], Path], memory: Memory) -> bool:
+def is_published(name: str, path: str, entry: Mapping[str, str], place: Callable[[str], Path], cache: Cache) -> bool:
     """Return whether a published file is a copy of a file of the store, or a link to it.
 
     Parameters
@@ -115,7 +115,7 @@ def is_published(name: str, path: str, entry: Mapping[str, str], place: Callable
         The entry of the name in `published.json`.
     place
         Returns the location of a path.
-    memory
+    cache
         The cache of checksums.
 
     Raises
@@ -126,7 +126,7 @@ def is_published(name: str, path: str, entry: Mapping[str, str], place: Callable
     if entry.get("from") != path:
         return False
     try:
-        if memory.checksum(place(name)) == entry["sha256"]:
+        if cache.checksum(place(name)) == entry["sha256"]:
             return True
         if place(name).samefile(place(path)):
             raise WorkflowError(
@@ -146,10 +146,10 @@ def find_stale(whole: Mapping[str, str], names: Mapping[str, str], place: Callab
     return [name for name, entry in published if name not in names and entry["from"] != whole.get(name)]
 
 
-def update_request(names: Mapping[str, str], stale: list[str], place: Callable[[str], Path], memory: Memory) -> None:
+def update_request(names: Mapping[str, str], stale: list[str], place: Callable[[str], Path], cache: Cache) -> None:
     """Date `requested.json` now if a name has to be published or removed, and long ago if the view is up to date."""
     published = read_published(place)
-    if not stale and all(is_published(n, path, published.get(n, {}), place, memory) for n, path in names.items()):
+    if not stale and all(is_published(n, path, published.get(n, {}), place, cache) for n, path in names.items()):
         set_date(place(REQUESTED), LONG_AGO)
         return
     now = time.time()
@@ -160,10 +160,10 @@ def update_request(names: Mapping[str, str], stale: list[str], place: Callable[[
     set_date(place(REQUESTED), now)
 
 
-def delete_old_checksum(file: Path, table: Path, memory: Memory) -> None:
+def delete_old_checksum(file: Path, table: Path, cache: Cache) -> None:
     """Delete a file with the checksum of a generated table, if the table has changed since."""
     with contextlib.suppress(OSError):
-        if file.read_text(encoding="utf-8") != memory.checksum(table):
+        if file.read_text(encoding="utf-8") != cache.checksum(table):
             file.unlink()
 
 

@@ -14,7 +14,7 @@ from mnist_numpy.files.checksum import checksum
 YOUNG_NS = 2_000_000_000
 
 
-class Memory:
+class Cache:
     """Values that were computed from files, saved between runs.
 
     A value is used again if the path, size, inode, modification time and status-change time of the file
