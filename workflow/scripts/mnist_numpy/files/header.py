@@ -164,7 +164,7 @@ def find_separator(path: Path, lines: list[str], key: str) -> str:
 
 
 def remove_quoted(lines: list[str]) -> list[str]:
-    """Return lines without quoted text, where a separator is part of a cell."""
+    """Return lines with quoted text cut out, because a separator in quotes is part of a cell."""
     return [re.sub(r'"[^"]*"', "", line) for line in lines]
 
 
@@ -220,8 +220,8 @@ def check_message(path: Path, start: bytes, cells: list[str]) -> None:
     numbered = sum(cell.strip()[-1:].isdigit() for cell in cells)
     if len(text) < MESSAGE_BYTES and not re.search(rb"[\r\n]", text) and numbered < min(4, len(cells)):
         raise InputError(
-            f"{path}: the file is one line of text, not a table: {format_names([text.decode(errors='replace')])}; "
-            "download the file again"
+            f"{path}: the file is not a table; it has one line of text, "
+            f"{format_names([text.decode(errors='replace')])!r}; download it again"
         )
 
 

@@ -187,7 +187,7 @@ def parse_label(cell: str, layout: Layout) -> int | str | None:
 
 
 def decode_one_hot(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
-    """Return the place of the 1 in each row, int64, shape (rows,); None if a row is not one 1 and otherwise 0."""
+    """Return the place of the 1 in each row, int64, shape (rows,); None unless each row is one 1 and zeros."""
     labels = columns.argmax(axis=1)
     if not np.array_equal(columns, np.eye(columns.shape[1])[labels]):
         return None

@@ -190,7 +190,7 @@ def max_cells(table: str) -> int:
 
 
 def gzip_content_size(path: Path, packed: int) -> int:
-    """Return the size of the content of a .gz file of `packed` bytes; the last four bytes are it modulo 4 GiB."""
+    """Return the uncompressed size of a .gz file of `packed` bytes; its last four bytes hold that size modulo 4 GiB."""
     with open(path, "rb") as file:
         file.seek(-min(4, packed), 2)
         last = int.from_bytes(file.read(4), "little")

@@ -11,7 +11,7 @@ from mnist_numpy.planning.record import read_records
 
 
 def explain(plan: Plan) -> Iterator[str]:
-    """Yield one line for all jobs of a rule that would run for the same reasons."""
+    """Group the jobs that would run by rule and reasons, and yield one line per group."""
     results, exists = plan.results(), plan.exists
     wanted = view.final_results(results)
     jobs = find_jobs_to_run(wanted.values(), results.makers, exists)
