@@ -45,6 +45,26 @@ def test_the_label_and_the_pixels_are_found(name, tmp_path):
     assert "\n".join(inspect_table.inspect(path)).count("train: ") == 1
 
 
+NUMBERED_ALL = [f"V{i}" for i in range(1, 66)]  # as R names the columns of a table without header
+
+
+@pytest.mark.parametrize(("label", "rows"), [("V1", [[row[-1], *row[:-1]] for row in LABELLED]), ("V65", LABELLED)])
+def test_a_label_may_be_numbered_as_the_pixels_are(label, rows, tmp_path):
+    path = write(tmp_path / "train.csv", NUMBERED_ALL, rows)
+    layout, _ = detect_layout(path, {"label": label}, True)
+    [batch] = read_batches(path, layout)
+    assert (batch.images.tolist(), batch.labels.tolist()) == (PIXELS, LABELS)
+
+
+def test_one_hot_columns_with_names_give_these_as_labels(tmp_path):
+    rows = [[*pixels, label % 2, 1 - label % 2] for pixels, label in zip(PIXELS, LABELS, strict=True)]
+    path = write(tmp_path / "train.csv", [*NAMED, "cat", "dog"], rows)
+    layout, _ = detect_layout(path, {}, True)
+    [batch] = read_batches(path, layout)
+    assert batch.labels.tolist() == ["cat" if label % 2 else "dog" for label in LABELS]
+    assert "row 1: dog" in "\n".join(inspect_table.inspect(path))
+
+
 def test_a_test_table_whose_last_column_is_a_pixel_has_no_label(tmp_path):
     layout, _ = detect_layout(write(tmp_path / "test.csv", NAMED, PIXELS), {"label": "last"})
     assert (layout.label, layout.shape) == ([], (8, 8))
@@ -60,6 +80,10 @@ REFUSED = {
         "64 pixel columns, but data.shape needs 63",
     ),
     "a pixel as the label": (["label", *NAMED], [[0, *row] for row in PIXELS], {"label": "last"}, "63 pixel columns"),
+    "all columns numbered alike": (
+        NUMBERED_ALL, LABELLED, {},
+        "if one of them is the label or the id, set data.label or data.id to its name; else set data.shape",
+    ),
     "an id as the only other column": (["id", *NAMED], [[0, *row] for row in PIXELS], {}, "there is no label column"),
     "a label twice": (
         ["label", *NAMED, "label"], [[0, *row] for row in LABELLED], {}, "column label is in the header twice",

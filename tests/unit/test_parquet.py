@@ -222,3 +222,11 @@ def test_a_table_without_a_column_is_told(tmp_path):
                           (read_predictions, "probabilities")):  # fmt: skip
         with pytest.raises(InputError, match=rf"x\.parquet: .*it has no column {missing}"):
             read(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "numbers"),
+    [(["7", "A", "?"], [6, 7], [1, -1, -1]), ([7, 8], ["7", "A"], [0, -1]), ([7, 8], [8, 7], [1, 0])],
+)
+def test_labels_of_another_type_are_compared_as_text(column, labels, numbers):
+    assert dataset.class_numbers(pa.chunked_array([column]), labels).tolist() == numbers

@@ -14,7 +14,7 @@ import yaml
 
 from mnist_numpy.figures import pictures
 from mnist_numpy.files import header, ingest
-from mnist_numpy.files.columns import ID, INDEX, LABEL_NAMES, compute_whole_share, read_cells
+from mnist_numpy.files.columns import ID, INDEX, LABEL_NAMES, compute_whole_share, name_classes, read_cells
 from mnist_numpy.files.compression import READ_ERRORS, open_table
 from mnist_numpy.files.errors import InputError, format_names, printable
 from mnist_numpy.files.layout import Layout, detect_layout
@@ -47,6 +47,7 @@ def inspect(path: Path) -> Iterator[str]:
         layout, images, doubt = detect_for_training(path, {"id": identity})
     height, width = layout.shape
     labels = [read_cells(head, place) for place in layout.label]
+    classes = name_classes([layout.names[place] for place in layout.label])
     yield f"{path}: {height} x {width} pixels; {layout.found} (from its first {len(images):,} rows)"
     yield from (f"{path}: {note}" for note in layout.notes)
     if len(head.names) == 1:
@@ -59,7 +60,7 @@ def inspect(path: Path) -> Iterator[str]:
     )
     for number, picture in enumerate(small):
         cells = [column[number] for column in labels]
-        name = str(np.argmax(np.array(cells, float))) if len(cells) > 1 else "".join(cells) or "no label"
+        name = str(classes[int(np.argmax(np.array(cells, float)))]) if len(cells) > 1 else "".join(cells) or "no label"
         yield f"\nrow {number + 1}: {format_names([name]) if cells else name}"
         yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))

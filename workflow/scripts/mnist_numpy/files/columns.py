@@ -177,6 +177,12 @@ def is_one_hot(columns: Sequence[Sequence[str]]) -> bool:
     return all(sorted(map(float, row)) == [0.0] * (len(row) - 1) + [1.0] for row in rows)
 
 
+def name_classes(names: Sequence[str]) -> list[Any]:
+    """Return the labels of one-hot columns: their names, or 0, 1, … if a name has a number, as class0 does."""
+    texts = all(name.strip() for name in names) and not any(map(str.isdigit, "".join(names)))
+    return list(names) if texts else list(range(len(names)))
+
+
 def has_text_labels(head: Head, place: int) -> bool:
     """Return whether a label column is text; a few texts among integers are errors."""
     return compute_whole_share(read_cells(head, place)) < MOSTLY

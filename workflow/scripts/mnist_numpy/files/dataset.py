@@ -204,8 +204,8 @@ def class_numbers(column: Any, labels: Sequence[Any]) -> np.ndarray:
     if not labels:
         return np.full(len(column), -1, np.int32)
     values = pa.array(labels)
-    if values.type != column.type:
-        column = pc.cast(column, values.type)
+    if values.type != column.type:  # integers and texts are the same label if they are written alike
+        values, column = (pc.cast(each, pa.string()) for each in (values, column))
     return pc.fill_null(pc.index_in(column, value_set=values), -1).to_numpy().astype(np.int32)
 
 

@@ -245,7 +245,8 @@ def parse_rows(start: bytes, separator: str, skip: int, columns: int) -> pa.Tabl
     try:
         return pa.csv.read_csv(
             stream,
-            pa.csv.ReadOptions(block_size=max(64, len(cut) + 1), skip_rows=skip, column_names=names),
+            # without threads: one that still holds the handler when Python exits would abort the process
+            pa.csv.ReadOptions(use_threads=False, block_size=max(64, len(cut) + 1), skip_rows=skip, column_names=names),
             pa.csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=lambda row: "skip"),
             pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()), strings_can_be_null=False),
         )

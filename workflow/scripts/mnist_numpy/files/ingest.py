@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share
+from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share, name_classes
 from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, ReadAhead, merge_blanks, open_table
 from mnist_numpy.files.diagnosis import Check, read_bounded_lines, refuse
 from mnist_numpy.files.errors import InputError, unreadable_error
@@ -187,11 +187,13 @@ def parse_label(cell: str, layout: Layout) -> int | str | None:
 
 
 def decode_one_hot(columns: np.ndarray, layout: Layout) -> np.ndarray | None:
-    """Return the place of the 1 in each row, int64, shape (rows,); None unless each row is one 1 and zeros."""
-    labels = columns.argmax(axis=1)
-    if not np.array_equal(columns, np.eye(columns.shape[1])[labels]):
+    """Return the label of each row, whose column has the 1; None unless each row is one 1 and zeros."""
+    places = columns.argmax(axis=1)
+    if not np.array_equal(columns, np.eye(columns.shape[1])[places]):
         return None
-    return labels.astype(np.int64) if layout.labels is None or layout.labels.issuperset(labels.tolist()) else None
+    names = name_classes([layout.names[place] for place in layout.label])
+    labels = np.array(names, object if isinstance(names[0], str) else np.int64)[places]
+    return labels if layout.labels is None or layout.labels.issuperset(labels.tolist()) else None
 
 
 # --- Messages -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mnist_numpy.files.errors import InputError, format_names
@@ -52,7 +52,12 @@ def find_numbered(
                 "fix the header"
             )
         return places, (sides[0], sides[1])
-    check_numbers(path, name, {numbers[0]: head.names[place] for numbers, place in members}, shape)
+    others = {
+        int(m[2])
+        for place in set(range(len(head.names))) - set(free)
+        if (m := NUMBERED.fullmatch(head.names[place])) and m[1] == name
+    }
+    check_numbers(path, name, {numbers[0]: head.names[place] for numbers, place in members}, shape, others)
     return places, shape or find_square(path, len(places))
 
 
@@ -84,16 +89,23 @@ def no_pixels_error(path: Path, head: Head, prefix: str) -> InputError:
     )
 
 
-def check_numbers(path: Path, name: str, found: Mapping[int, str], shape: tuple[int, int] | None) -> None:
-    """Refuse a gap in the numbers of the pixel columns, or more or fewer columns than the shape needs."""
-    first = min(min(found), 1)
+def check_numbers(
+    path: Path, name: str, found: Mapping[int, str], shape: tuple[int, int] | None, others: Collection[int]
+) -> None:
+    """Refuse a gap in the numbers of the pixel columns, or more or fewer columns than the shape needs.
+
+    `others` are the numbers of label and id if they are named as pixels are, such as V1 before V2 to V785.
+    """
+    first = min(*found, *others, 1)
     count = max(found) - first + 1 if shape is None else shape[0] * shape[1]
+    end = first + count + (len(others) if shape is not None else 0)
     needs, remedy = "", ""
     if shape is not None:
         needs, remedy = f", but data.shape needs {count}", " or set data.shape to [height, width] of the images"
     columns = f"{path}: {len(found)} pixel columns{needs}"
-    missing = next((number for number in range(first, first + count) if number not in found), None)
-    extra = next((found[number] for number in sorted(found) if number >= first + count), None)
+    known = {*found, *others}
+    missing = next((number for number in range(first, end) if number not in known), None)
+    extra = next((found[number] for number in sorted(found) if number >= end), None)
     if shape is not None and (missing is not None or extra is not None):
         check_colour(path, len(found), shape)
     if missing is not None and (shape is not None or count < 2 * len(found)):
@@ -126,7 +138,11 @@ def find_square(path: Path, count: int) -> tuple[int, int]:
     side = math.isqrt(count)
     if side**2 != count or side == 0:
         check_colour(path, count)
-        raise InputError(f"{path}: {count} pixel columns are not a square image; set data.shape to [height, width]")
+        one_more = math.isqrt(count - 1) ** 2 == count - 1 > 1
+        remedy = "if one of them is the label or the id, set data.label or data.id to its name; else " * one_more
+        raise InputError(
+            f"{path}: {count} pixel columns are not a square image; {remedy}set data.shape to [height, width]"
+        )
     return side, side
 
 
