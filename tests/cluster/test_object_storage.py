@@ -77,7 +77,7 @@ def test_results_in_a_bucket_equal_those_of_a_local_run(run, bucket, local_run, 
     # one machine trains to the first checkpoint, and another one resumes from the bucket
     one, other, third = (make_empty_workspace(tmp_path / name) for name in ("one", "other", "third"))
     checkpoint = re.search(r"results/store/train/mlp/fold-0/\w{10}/epoch-0400.npz", run(one, "--dry-run")).group()
-    assert count_jobs(run(one, checkpoint)) == Counter(normalize=1, folds=1, train=1)
+    assert count_jobs(run(one, checkpoint)) == Counter(normalize=1, folds=1, prepare=1, train=1)
     said = run(other)
     rest = count_jobs(said)
     assert (rest["train"], rest["normalize"], rest["folds"]) == (5, 1, 0)

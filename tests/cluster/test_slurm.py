@@ -32,7 +32,7 @@ def test_results_equal_those_of_a_local_run(local_run, without_results, slurm_ru
     jobs, rules = records(run.workspace.path), submitted(output)
     assert jobs.keys() == rules.keys()
     assert Counter(rules.values()) == Counter(
-        normalize=2, quality=1, folds=1, train=6, evaluate=2, compare=1, predict=2, submission=1
+        normalize=2, quality=1, folds=1, prepare=1, train=6, evaluate=2, compare=1, predict=2, submission=1
     )
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert {job.partition for job in jobs.values()} == {"main"}
