@@ -153,3 +153,16 @@ def test_inspection_reads_the_table_to_its_end(tmp_path):
     path = write(tmp_path / "train.csv", [*NAMED, "label"], [*LABELLED * 3, ["x", *LABELLED[0][1:]]])
     with pytest.raises(InputError, match="row 121, line 122, column pixel0: 'x'"):
         list(inspect_table.inspect(path))
+
+
+@pytest.mark.parametrize("at", ["first", "last"])
+def test_a_table_that_is_sorted_by_label_is_not_guessed(at, tmp_path):
+    pixels = [[(3 * row + place) % 3 for place in range(64)] for row in range(1500)]
+    labels = [row // 1400 for row in range(1500)]
+    rows = [[label, *cells] if at == "first" else [*cells, label] for label, cells in zip(labels, pixels, strict=True)]
+    path = write(tmp_path / "train.csv", [], rows)
+    layout, _ = detect_layout(path, {}, True)
+    with pytest.raises(InputError, match="the label may be the first column or the last column"):
+        list(read_batches(path, layout))
+    layout, _ = detect_layout(path, {"label": at}, True)
+    assert [label for batch in read_batches(path, layout) for label in batch.labels] == labels

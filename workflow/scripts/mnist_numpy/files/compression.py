@@ -3,6 +3,7 @@
 The content decides which format it is, not the file's name.
 """
 
+import atexit
 import bz2
 import contextlib
 import gzip
@@ -11,6 +12,7 @@ import lzma
 import re
 import struct
 import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -32,7 +34,7 @@ FORMATS = {
 READ_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, struct.error)
 IGNORED_MEMBERS = re.compile(r"/$|^__MACOSX/|(^|/)\.DS_Store$")  # folders, and files that macOS adds to an archive
 LONGEST_LINE = 2 << 20  # bytes; a row of 784 pixels has 3 kB at most
-LAST_READ = 0.5  # seconds to wait for a thread that still reads
+LAST_READ = 0.2  # seconds that threads get to finish
 
 
 @contextlib.contextmanager
@@ -106,7 +108,8 @@ def merge_blanks(stream: IO[bytes], separator: str) -> IO[bytes]:
 class ReadAhead:
     """A stream that a thread of Arrow reads ahead, and that ends when its `with` block does.
 
-    Arrow does not wait for this thread after an error. If it still reads at the exit of Python, it aborts the process.
+    Arrow does not wait for its threads after an error. One that still holds a Python object when Python exits aborts
+    the process. So they get a moment to finish.
     """
 
     closed = False
@@ -129,6 +132,8 @@ class ReadAhead:
         with self.reading:
             self.stopped = True
         self.ended.wait(LAST_READ)
+        if any(error):
+            atexit.register(time.sleep, LAST_READ)
 
 
 class _MergedBlanks(io.RawIOBase):

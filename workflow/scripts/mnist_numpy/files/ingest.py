@@ -71,7 +71,7 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     kinds |= dict.fromkeys(layout.label, pa.string() if len(layout.label) == 1 else pa.float64())
     if layout.id is not None:
         kinds[layout.id] = pa.string() if layout.id_text else pa.int64()
-    rows, reason = 0, ""
+    rows, reason, rival = 0, "", []
     try:
         # the reader is closed before an error is raised; an open one would abort the interpreter at its exit
         with (
@@ -95,6 +95,8 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
                     reason = "a value is out of range"
                     break
                 rows += table.num_rows
+                if layout.rival is not None:
+                    rival.append(batch.images[:, layout.rival].copy())
                 if table.num_rows:
                     yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
@@ -105,6 +107,18 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         refuse(path, layout, list(list_checks(layout)), reason)
     if rows == 0:
         raise InputError(f"{path}: the file has a header but no rows; download or copy it again")
+    if rival and are_sorted_labels(np.concatenate(rival)):
+        raise InputError(
+            f"{path}: the label may be the first column or the last column: one of them varies in its first rows, the "
+            "other is sorted; set data.label to first or last"
+        )
+
+
+def are_sorted_labels(column: np.ndarray) -> bool:
+    """Return whether equal values of a column are in consecutive rows, as in a table that is sorted by label."""
+    counts = np.unique(column, return_counts=True)[1]
+    runs = 1 + np.count_nonzero(column[1:] != column[:-1])
+    return runs == len(counts) > 1 and bool(counts.min() > 1)
 
 
 def regroup(batches: Iterable[Batch], pixels: int) -> Iterator[Batch]:

@@ -43,6 +43,8 @@ class Layout(NamedTuple):
         Whether low values are ink.
     label
         The label column: none, one, or one per class (one_hot).
+    rival
+        The place among `pixels` of the column at the other end of a row, if the label was detected at one end.
     text
         Whether labels are text; else they are integers.
     labels
@@ -65,6 +67,7 @@ class Layout(NamedTuple):
     decimals: bool
     invert: bool
     label: list[int]
+    rival: int | None
     text: bool
     labels: frozenset[int | str] | None
     id: int | None
@@ -121,6 +124,7 @@ def detect_layout(path: Path, keys: Mapping[str, Any], labelled: bool | None = N
         decimals=written or low != 0 or high > 255 or high != int(high),
         invert=invert,
         label=label,
+        rival=find_rival(head, keys, pixels, label),
         text=len(label) == 1 and has_text_labels(head, label[0]) if listed == "auto" else not are_integers(listed),
         labels=None if listed == "auto" else frozenset(listed if are_integers(listed) else map(str, listed)),
         id=identity,
@@ -132,6 +136,14 @@ def detect_layout(path: Path, keys: Mapping[str, Any], labelled: bool | None = N
     images = np.nan_to_num(1 - images if invert else images)
     notes = list(collect_notes(images, layout, keys))
     return layout._replace(found=describe_layout(head, layout, order), notes=notes), images
+
+
+def find_rival(head: Head, keys: Mapping[str, Any], pixels: list[int], label: list[int]) -> int | None:
+    """Return the place among the pixels of the other column that may be the label; see `Layout.rival`."""
+    last = len(head.names) - 1
+    if head.named or keys.get("label", "auto") != "auto" or label not in ([0], [last]):
+        return None
+    return pixels.index(last - label[0]) if last - label[0] in pixels else None
 
 
 def describe_layout(head: Head, layout: Layout, order: str) -> str:
