@@ -157,8 +157,8 @@ def test_inspection_reads_the_table_to_its_end(tmp_path):
 
 @pytest.mark.parametrize("at", ["first", "last"])
 def test_a_table_that_is_sorted_by_label_is_not_guessed(at, tmp_path):
-    pixels = [[(3 * row + place) % 3 for place in range(64)] for row in range(1500)]
-    labels = [row // 1400 for row in range(1500)]
+    pixels = [[(row + place) % 3 for place in range(64)] for row in range(6000)]
+    labels = [row // 5500 for row in range(6000)]
     rows = [[label, *cells] if at == "first" else [*cells, label] for label, cells in zip(labels, pixels, strict=True)]
     path = write(tmp_path / "train.csv", [], rows)
     layout, _ = detect_layout(path, {}, True)
