@@ -115,25 +115,23 @@ class ReadAhead:
     closed = False
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.reading, self.ended, self.stopped = stream, threading.Lock(), threading.Event(), False
+        self.stream, self.reading, self.ended = stream, threading.Lock(), False
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, or none if the block has ended."""
         with self.reading:
-            data = b"" if self.stopped else self.stream.read(size)
-        if not data:
-            self.ended.set()
-        return data
+            data = b"" if self.ended else self.stream.read(size)
+            self.ended = not data
+            return data
 
     def __enter__(self) -> "ReadAhead":
         return self
 
     def __exit__(self, *error: object) -> None:
         with self.reading:
-            self.stopped = True
-        self.ended.wait(LAST_READ)
-        if any(error):
-            atexit.register(time.sleep, LAST_READ)
+            if any(error) or not self.ended:
+                atexit.register(time.sleep, LAST_READ)
+            self.ended = True
 
 
 class _MergedBlanks(io.RawIOBase):
