@@ -37,19 +37,19 @@ class Images:
 
     def __getitem__(self, span: slice) -> np.ndarray:
         """Return the images of a span as an array."""
-        return self.gather(np.arange(len(self))[span])
+        return self.gather(span)
 
     def select(self, index: np.ndarray) -> "Images":
         """Return the images at some places, without reading them."""
         return Images(self.arrays, self.chosen[index])
 
-    def gather(self, index: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    def gather(self, index: np.ndarray | slice, out: np.ndarray | None = None) -> np.ndarray:
         """Return the images at some places as an array.
 
         Parameters
         ----------
         index
-            Places of the images, shape (count,).
+            Places of the images, shape (count,), or a span of them.
         out
             uint8, shape (count, pixels): where to; None makes a new array.
 

@@ -82,10 +82,10 @@ class Trainer:
         self.first_epoch, self.circumstances = state.epoch + 1, provenance.collect_circumstances(threads)
         augments = augment.is_active(options["augment"])
         optimizer = find_optimizer(options["optimizer"])
-        self.rows = rows._replace(images=as_images(rows.images))
+        self.rows, source = rows, as_images(rows.images)
         # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
         needed = augments or options["weight_decay"] or optimizer.moves_without_gradient
-        lit = None if needed else as_images(rows.images).lit_pixels()
+        lit = None if needed else source.lit_pixels()
         lit = None if lit is None or lit.all() else lit
         self.vectors = Vectors(state, options, lit, threads)
         self.optimizer = optimizer(options["optimizer"], self.vectors.used)
@@ -97,7 +97,17 @@ class Trainer:
         self.deltas = [*network.allocate(self.vectors.layers[:-1], self.batch_size), self.outputs[-1]]
         distortions = [augment.Distortion(shape, options["augment"]) if augments else None for _ in range(threads)]
         self.workers = [
-            Worker(i, threads, self.optimizer, self.vectors.pieces[i::threads], self.rows, lit, self.images, distortion)
+            Worker(
+                i,
+                threads,
+                self.optimizer,
+                self.vectors.pieces[i::threads],
+                source,
+                rows.pixel_max,
+                lit,
+                self.images,
+                distortion,
+            )
             for i, distortion in enumerate(distortions)
         ]
         self.images_ready = False
@@ -250,13 +260,14 @@ class Worker:
     threads: int  # number of workers
     optimizer: Optimizer
     pieces: list[Piece]  # only this thread updates them
-    rows: Rows  # all training rows
+    source: Images  # all training images
+    pixel_max: int  # the pixel value that is scaled to 1.0
     lit: np.ndarray | None  # bool, shape (pixels,): the pixels in use; None if all are
     images: np.ndarray  # the batch, shape (batch, pixels); each thread fills its rows
     distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
 
     def __post_init__(self) -> None:
-        self.raw = np.empty((-(-len(self.images) // self.threads), self.rows.images.shape[1]), np.uint8)
+        self.raw = np.empty((-(-len(self.images) // self.threads), self.source.shape[1]), np.uint8)
         self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
 
     def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
@@ -283,10 +294,10 @@ class Worker:
         """Gather, scale and distort this thread's rows of a batch. `drawn` has the coefficients of the whole batch."""
         first, last = (len(batch) * (self.number + i) // self.threads for i in (0, 1))
         raw, images = self.raw[: last - first], self.images[first:last]
-        as_images(self.rows.images).gather(batch[first:last], out=raw)
+        self.source.gather(batch[first:last], out=raw)
         if self.lit is not None:
             raw = raw[:, self.lit]
         if self.distortion is None or drawn is None:
-            np.divide(raw, self.rows.pixel_max, out=images, dtype=images.dtype)
+            np.divide(raw, self.pixel_max, out=images, dtype=images.dtype)
         else:
-            self.distortion.warp(raw, self.rows.pixel_max, drawn[:, first:last], images)
+            self.distortion.warp(raw, self.pixel_max, drawn[:, first:last], images)

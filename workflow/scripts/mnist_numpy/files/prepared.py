@@ -1,5 +1,8 @@
 """Prepared images: a NumPy file of uint8 that trainings map into memory, with a checksum at its end."""
 
+import io
+import itertools
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,14 +26,15 @@ def write_images(path: Path, batches: Iterable[np.ndarray], rows: int, pixels: i
     rows, pixels
         The shape of the whole.
     """
-    with replacing(path) as part, open(part, "w+b") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": (rows, pixels)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for batch in batches:
-            file.write(batch.tobytes())
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, pixels)})
+    checksum = 0
+    with replacing(path) as part, open(part, "wb") as file:
+        for piece in itertools.chain([header.getvalue()], (batch.tobytes() for batch in batches)):
+            file.write(piece)
+            checksum = zlib.crc32(piece, checksum)
         # readers of NumPy files pass over what follows the array
-        end = file.tell()
-        file.write(CHECKSUM_MARK + checksum_of(file, end).to_bytes(4, "little"))
+        file.write(CHECKSUM_MARK + checksum.to_bytes(4, "little"))
 
 
 def map_images(path: Path) -> np.ndarray:
