@@ -49,7 +49,8 @@ rule samples:
         "results/logs/samples-{key}.log",
     benchmark:
         "results/benchmarks/samples-{key}.tsv"
-    localrule: True
+    resources:
+        **needs("samples"),
     params:
         made_of=made_of("samples"),
     script:

@@ -11,7 +11,8 @@ rule figures:
         "results/logs/figures-{key}.log",
     benchmark:
         "results/benchmarks/figures-{key}.tsv"
-    localrule: True
+    resources:
+        **needs("figures"),
     params:
         made_of=made_of("figures"),
     script:

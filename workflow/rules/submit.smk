@@ -30,7 +30,8 @@ rule score:
         "results/logs/score/{model}-{key}.log",
     benchmark:
         "results/benchmarks/score/{model}-{key}.tsv"
-    localrule: True
+    resources:
+        **needs("score"),
     params:
         made_of=made_of("score"),
     script:

@@ -34,7 +34,8 @@ rule export:
         "results/logs/export/{model}/fold-{fold}-{key}.log",
     benchmark:
         "results/benchmarks/export/{model}/fold-{fold}-{key}.tsv"
-    localrule: True
+    resources:
+        **needs("export"),
     params:
         made_of=made_of("export"),
     script:
@@ -42,16 +43,16 @@ rule export:
 
 
 rule evaluate:
-    """Evaluate a model: predict each training row with the member that was trained without its fold."""
+    """Predict a train shard: each row with the member that was trained without its fold."""
     input:
         unpack(inputs_of("evaluate")),
     output:
-        validation=f"{STORE}/evaluate/{{model}}/{{key}}/validation.parquet",
-        metrics=f"{STORE}/evaluate/{{model}}/{{key}}/evaluation.json",
+        validation=f"{STORE}/evaluate/{{model}}/{{key}}/{{shard}}.parquet",
+        counts=f"{STORE}/evaluate/{{model}}/{{key}}/{{shard}}.json",
     log:
-        "results/logs/evaluate/{model}-{key}.log",
+        "results/logs/evaluate/{model}/{shard}-{key}.log",
     benchmark:
-        "results/benchmarks/evaluate/{model}-{key}.tsv"
+        "results/benchmarks/evaluate/{model}/{shard}-{key}.tsv"
     threads: 2
     resources:
         **needs("evaluate"),
@@ -59,6 +60,26 @@ rule evaluate:
         made_of=made_of("evaluate"),
     script:
         "../scripts/evaluate.py"
+
+
+rule summarize:
+    """Join the evaluations of all train shards, and compute the metrics of a model."""
+    input:
+        unpack(inputs_of("summarize")),
+    output:
+        validation=f"{STORE}/summarize/{{model}}/{{key}}/validation.parquet",
+        metrics=f"{STORE}/summarize/{{model}}/{{key}}/evaluation.json",
+        examples=f"{STORE}/summarize/{{model}}/{{key}}/examples.json",
+    log:
+        "results/logs/summarize/{model}-{key}.log",
+    benchmark:
+        "results/benchmarks/summarize/{model}-{key}.tsv"
+    resources:
+        **needs("summarize"),
+    params:
+        made_of=made_of("summarize"),
+    script:
+        "../scripts/summarize.py"
 
 
 rule compare:

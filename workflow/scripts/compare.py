@@ -1,6 +1,6 @@
 """Rank the models by their out-of-fold accuracy in comparison.csv."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from mnist_numpy.ann import metrics
 from mnist_numpy.files.checkpoints import read_weights
 from mnist_numpy.files.csv_file import write_csv
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.validation import Validation, read_validation
+from mnist_numpy.files.validation import Validation, iterate_validation
 from mnist_numpy.harness import job
 
 
@@ -18,6 +18,8 @@ def compare(
     validations: Mapping[str, Path], weights: Mapping[str, Path], mean_of: Sequence[str], comparison: Path
 ) -> None:
     """Rank the models, and the mean of several if the submission is such a mean.
+
+    The predictions are read twice, one row group at a time: for the metrics, and for the differences to the best model.
 
     Parameters
     ----------
@@ -35,40 +37,64 @@ def compare(
     InputError
         If the predictions are of different rows.
     """
-    scores = {model: read_validation(path) for model, path in validations.items()}
     parameters = {
         model: sum(tensor.size for tensor in read_weights(path)[0].values()) for model, path in weights.items()
     }
-    first = next(iter(scores.values()))
-    if any(not np.array_equal(score.label, first.label) for score in scores.values()):
-        raise InputError("the validation.parquet files of the models have different rows; delete them and run again")
     if mean_of:
-        name = " + ".join(mean_of)
-        mean = np.mean([scores[model].probabilities for model in mean_of], axis=0)
-        scores[name] = first._replace(predicted=mean.argmax(axis=1), probabilities=mean)
-        parameters[name] = sum(parameters[model] for model in mean_of)
-    write_csv(comparison, rank(scores, parameters))
+        parameters[" + ".join(mean_of)] = sum(parameters[model] for model in mean_of)
+    tallies: dict[str, metrics.Tally] = {}
+    for scores in iterate_scores(validations, mean_of):
+        for model, score in scores.items():
+            counts = metrics.tally(score.probabilities, score.label)
+            tallies[model] = metrics.add_tallies([tallies[model], counts]) if model in tallies else counts
+    table = rank(tallies, parameters)
+    exclusive = {model: np.zeros(2, int) for model in table.model}  # correct in this model only, in the best only
+    rows = 0
+    for scores in iterate_scores(validations, mean_of):
+        correct = {model: score.predicted == score.label for model, score in scores.items()}
+        best = correct[table.model[0]]
+        rows += len(best)
+        for model, hits in correct.items():
+            exclusive[model] += np.count_nonzero(hits & ~best), np.count_nonzero(best & ~hits)
+    differences = [
+        metrics.paired_difference(int(exclusive[m][0]), int(exclusive[m][1]), rows) if rows else 3 * (np.nan,)
+        for m in table.model
+    ]
+    table[["difference", "difference_low", "difference_high"]] = differences
+    write_csv(comparison, table)
 
 
-def rank(scores: Mapping[str, Validation], parameters: Mapping[str, int]) -> pd.DataFrame:
+def iterate_scores(validations: Mapping[str, Path], mean_of: Sequence[str]) -> Iterator[dict[str, Validation]]:
+    """Yield the predictions of all models, and the mean of some, one row group at a time."""
+    try:
+        for parts in zip(*map(iterate_validation, validations.values()), strict=True):
+            scores = dict(zip(validations, parts, strict=True))
+            if any(not np.array_equal(part.label, parts[0].label) for part in parts):
+                raise ValueError
+            if mean_of:
+                mean = np.mean([scores[model].probabilities for model in mean_of], axis=0)
+                scores[" + ".join(mean_of)] = parts[0]._replace(predicted=mean.argmax(axis=1), probabilities=mean)
+            yield scores
+    except ValueError:
+        raise InputError(
+            "the validation.parquet files of the models have different rows; delete them and run again"
+        ) from None
+
+
+def rank(tallies: Mapping[str, metrics.Tally], parameters: Mapping[str, int]) -> pd.DataFrame:
     """Return one row per model, the best first; metrics are empty if there are no folds."""
-    correct = {model: score.predicted == score.label for model, score in scores.items()}
-    rows = []
-    for model, hits in correct.items():
-        row = {"model": model, "parameters": parameters[model]}
-        if len(hits):
-            low, high = metrics.wilson_interval(int(hits.sum()), len(hits))
-            loss = metrics.log_loss(scores[model].probabilities, scores[model].label)
-            row |= {"accuracy": hits.mean(), "low": low, "high": high, "log_loss": loss}
+    rows: list[dict[str, Any]] = []
+    for model, count in parameters.items():
+        row = {"model": model, "parameters": count}
+        if model in tallies:
+            score = metrics.summary(tallies[model], range(len(tallies[model].confusion)))
+            low, high = score["accuracy_interval"]
+            row |= {"accuracy": score["accuracy"], "low": low, "high": high, "log_loss": score["log_loss"]}
         rows.append(row)
     columns = ["model", "parameters", "accuracy", "low", "high", "log_loss"]
     table = pd.DataFrame(rows, columns=columns)
     # models with equal metrics are sorted by name, so that their order in the config does not matter
-    table = table.sort_values(["accuracy", "log_loss", "model"], ascending=[False, True, True], ignore_index=True)
-    best = correct[table.model[0]]
-    differences = [metrics.paired_difference(correct[m], best) if len(best) else (np.nan,) * 3 for m in table.model]
-    table[["difference", "difference_low", "difference_high"]] = differences
-    return table
+    return table.sort_values(["accuracy", "log_loss", "model"], ascending=[False, True, True], ignore_index=True)
 
 
 if __name__ == "__main__":

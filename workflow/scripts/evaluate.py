@@ -1,98 +1,124 @@
-"""Predict the training rows out of fold with the members of a model, and compute metrics."""
+"""Predict the rows of one train shard out of fold with the members of a model, and count what is right."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from mnist_numpy.ann import metrics, network, prediction
 from mnist_numpy.ann.rows import Images
-from mnist_numpy.files import checkpoints, dataset
-from mnist_numpy.files.folds import match_folds
-from mnist_numpy.files.json_file import write_json
-from mnist_numpy.files.prepared import map_all
-from mnist_numpy.files.validation import write_validation
+from mnist_numpy.files import checkpoints, dataset, validation
+from mnist_numpy.files.folds import iterate_folds
+from mnist_numpy.files.prepared import map_shards
+from mnist_numpy.files.tallies import Counts, write_counts
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
+
+BLOCK_GROUPS = 8  # row groups that are predicted together
 
 
 def evaluate(
     weights: Sequence[Path],
-    shards: Sequence[Path],
+    shard: Path,
     images: Sequence[Path],
     folds: Path,
-    validation: Path,
-    report: Path,
+    predictions: Path,
+    counts: Path,
     options: dict[str, Any],
     threads: int = 1,
-    say: Callable[[str], None] = print,
 ) -> None:
-    """Predict every row with the member that was not trained on it, and compute metrics.
+    """Predict every row of a shard with the member that was not trained on it, and count errors.
+
+    The other members predict it too, for the accuracy on the training rows. The memory does not depend on the number
+    of rows.
 
     Parameters
     ----------
     weights
         One file per fold, in order.
-    shards, folds
-        The training rows and their folds.
+    shard, folds
+        The train shard, and the folds of all rows.
     images
-        The prepared images of each shard, for one `preprocess` section after the other.
-    validation, report
+        The prepared images of the shard, for each `preprocess` section of the members.
+    predictions, counts
         The Parquet and the JSON file to write.
     options
-        `predict` of the model, and `labels`.
+        `predict` of the model.
     threads
         Number of threads.
-    say
-        Prints a line, if the network learned nothing.
     """
-    data = dataset.read_keys(shards, options["labels"])
-    assert data.label is not None
-    fold = match_folds(folds, data)
-    out_of_fold = np.zeros((len(fold), len(data.labels)))
-    trained_on: list[tuple[np.ndarray, np.ndarray]] = []
-    views = prediction.view_matrices(data.shape, options["predict"])
+    opened = dataset.open_shard(shard)
+    shape, pixel_max = dataset.image_form(opened)
     members = [checkpoints.read_weights(path) for path in weights]
+    labels = members[0][1]["labels"]
     sections = [about["model"]["preprocess"] for _, about in members]
     distinct = [section for i, section in enumerate(sections) if section not in sections[:i]]
-    prepared = [Images(map_all(paths, data)) for paths in zip(*[iter(images)] * len(shards), strict=True)]
-    for number, (tensors, _) in enumerate(members):
-        mine, held_out = fold != number, fold == number
-        seen = prepared[distinct.index(sections[number])]
-        learned = seen.select(np.flatnonzero(mine))
-        plain = prediction.mean_probabilities([network.as_layers(tensors)], learned, data.pixel_max, threads)
-        trained_on.append((plain, data.label[mine]))
-        if held_out.any():
-            networks = prediction.member_networks(tensors, views)
-            unseen = seen.select(np.flatnonzero(held_out))
-            out_of_fold[held_out] = prediction.mean_probabilities(networks, unseen, data.pixel_max, threads)
-    rows = np.flatnonzero(fold >= 0)
-    probabilities, labels = (np.concatenate(part) for part in zip(*trained_on, strict=True))
-    content = {
-        "labels": data.labels,
-        "train": metrics.summary(probabilities, labels, data.labels, distinct_rows=len(fold)),
-        "validation": metrics.summary(out_of_fold, data.label, data.labels) if len(rows) else None,
-    }
-    evaluated = (out_of_fold, data.label) if len(rows) else (probabilities, labels)
-    if nothing := metrics.describe_failure(evaluated[0].argmax(axis=1), evaluated[1], data.labels):
-        say(f"{nothing}; lower learning_rate, or weight_decay and dropout, or train for more epochs")
-    write_validation(validation, data, fold, rows, out_of_fold[rows])
-    write_json(report, content)
+    prepared = [map_shards([path], [shard])[0] for path in images]
+    arrays = [prepared[distinct.index(section)] for section in sections]
+    views = prediction.view_matrices(shape, options["predict"])
+    plain = [[network.as_layers(tensors)] for tensors, _ in members]
+    networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
+    trained_on = held_out = metrics.tally(np.empty((0, len(labels))), np.empty(0, int))
+    examples = pd.DataFrame(columns=validation.EXAMPLE_COLUMNS)
+    rows_per_fold = np.zeros(len(members), int)
+    start = 0
+    with validation.validation_writer(predictions, labels, opened.schema_arrow.field("id").type) as writer:
+        for ids, label, fold in join_groups(iterate_folds(folds, shard, labels)):
+            out_of_fold = np.zeros((len(fold), len(labels)))
+            for number, array in enumerate(arrays):
+                seen = Images([array[start : start + len(fold)]])
+                mine, others = fold != number, fold == number
+                learned = seen.select(np.flatnonzero(mine))
+                probabilities = prediction.mean_probabilities(plain[number], learned, pixel_max, threads)
+                trained_on = metrics.add_tallies([trained_on, metrics.tally(probabilities, label[mine])])
+                unseen = seen.select(np.flatnonzero(others))
+                out_of_fold[others] = prediction.mean_probabilities(networks[number], unseen, pixel_max, threads)
+                rows_per_fold[number] += np.count_nonzero(others)
+            if (fold >= 0).all():
+                held_out = metrics.add_tallies([held_out, metrics.tally(out_of_fold, label)])
+                validation.write_validation(writer, shard.stem, ids, fold, label, out_of_fold, labels)
+                found = describe_rows(shard.stem, start, ids, label, out_of_fold)
+                examples = validation.select_examples(pd.concat([examples, found]) if len(examples) else found)
+            start += len(fold)
+    write_counts(counts, Counts(labels, rows_per_fold, start, trained_on, held_out, examples))
+
+
+def join_groups(groups: Iterator[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the columns of `BLOCK_GROUPS` row groups at a time."""
+    while block := list(itertools.islice(groups, BLOCK_GROUPS)):
+        yield tuple(np.concatenate(column) for column in zip(*block, strict=True))
+
+
+def describe_rows(
+    shard: str, start: int, ids: np.ndarray, label: np.ndarray, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Return the columns of the examples for all rows of a block."""
+    return pd.DataFrame(
+        {
+            "shard": shard,
+            "row": np.arange(start, start + len(ids)),
+            "id": ids,
+            "label": label,
+            "predicted": probabilities.argmax(axis=1),
+            "confidence": probabilities.max(axis=1),
+        }
+    )
 
 
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    model = snakemake.wildcards.model
-    with job(snakemake, f"evaluate {model}") as say, threadpool_limits(1):
+    name = f"evaluate {snakemake.wildcards.model} {snakemake.wildcards.shard}"
+    with job(snakemake, name), threadpool_limits(1):
         evaluate(
             [Path(p) for p in snakemake.input.weights],
-            [Path(p) for p in snakemake.input.shards],
+            Path(snakemake.input.shard),
             [Path(p) for p in snakemake.input.images],
             Path(snakemake.input.folds),
             Path(snakemake.output.validation),
-            Path(snakemake.output.metrics),
+            Path(snakemake.output.counts),
             snakemake.params.made_of["options"],
             snakemake.threads,
-            lambda line: say(f"{model}: {line}"),
         )

@@ -14,7 +14,7 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.comparison import best_model, read_comparison
 from mnist_numpy.files.history import read_history
 from mnist_numpy.files.json_file import read_json
-from mnist_numpy.files.validation import Validation, match_validation
+from mnist_numpy.files.validation import rank_errors, read_examples
 from mnist_numpy.harness import by_model, job
 
 SIDE = 64  # pixels; larger images are shown at a reduced size
@@ -24,11 +24,11 @@ DISTORTIONS = 8
 
 
 class Model(NamedTuple):
-    """The files of a trained model: the histories of its members, its scores, and the weights of one member."""
+    """The files of a trained model: the histories of its members, its scores and examples, one member's weights."""
 
     histories: Sequence[Path]
     evaluation: Path
-    validation: Path
+    examples: Path
     weights: Path
 
 
@@ -49,19 +49,18 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     table = read_comparison(comparison)
     best = best_model(table, models)
     tensors, about = checkpoints.read_weights(models[best].weights)
-    data = dataset.read_keys(shards, about["labels"])
-    validation = match_validation(models[best].validation, data)
-    rows = len(data.id)
-    trained_on = rows - int(np.sum(validation.fold == 0))
+    evaluation = read_json(models[best].evaluation, ["labels", "rows_per_fold", "train", "validation"])
+    rows = evaluation["train"]["rows"]
+    trained_on = rows - evaluation["rows_per_fold"][0]
     ranked = [model for model in table.model if model in models]
     drawings = {
         "learning": draw_learning({model: models[model].histories for model in ranked}, rows),
-        "augmentation": draw_augmentation(data, shards, about["model"], best),
-        "weights": draw_weights(tensors["weight_0"], data, f"{best}, fold 0, trained on {trained_on:,} rows"),
-        "confusion": draw_confusion(models[best].evaluation, best),
-        "mistakes": draw_errors(data, shards, validation, best),
-        "reliability": draw_calibration(validation, best),
-        "comparison": draw_comparison(table, len(validation.label)),
+        "augmentation": draw_augmentation(shards[0], about["model"], f"{best}, fold 0", rows),
+        "weights": draw_weights(tensors["weight_0"], about["shape"], f"{best}, fold 0, trained on {trained_on:,} rows"),
+        "confusion": draw_confusion(evaluation, best),
+        "mistakes": draw_errors(read_examples(models[best].examples), shards, evaluation, best),
+        "reliability": draw_calibration(evaluation["validation"], best),
+        "comparison": draw_comparison(table, evaluation["validation"]),
     }
     for name, figure in drawings.items():
         plots.save(figure, outputs[name])
@@ -86,82 +85,75 @@ def draw_learning(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
     )
 
 
-def draw_augmentation(data: dataset.Dataset, shards: Sequence[Path], options: dict[str, Any], model: str) -> Figure:
-    """Draw one training image, and what the first member's `preprocess` and `augment` options make of it."""
+def draw_augmentation(shard: Path, options: dict[str, Any], member: str, rows: int) -> Figure:
+    """Draw a training image of the last class, and what a member's `preprocess` and `augment` options make of it."""
     if not augment.is_active(options["augment"]):
         preprocessed = options["preprocess"]["deskew"] or options["preprocess"]["ink_spread"] is not None
         return plots.draw_text(
             f"The training images are {'preprocessed but not' if preprocessed else 'not'} distorted.",
-            f"Augmentation\n{model}, fold 0, {len(data.id):,} rows",
+            f"Augmentation\n{member}, {rows:,} rows",
         )
-    assert data.label is not None
-    image = dataset.read_images(shards, np.array([data.label.argmax()]))
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shard))
+    _, images, labels = next(dataset.iterate_images(shard))
+    assert labels is not None
+    image = images[[np.argmax(labels.to_numpy() == max(labels.to_pylist()))]]
     distorted = np.empty((DISTORTIONS, image.shape[1]), np.float32)
-    copies = np.repeat(image, DISTORTIONS, axis=0)
-    copies = straighten(copies, data.shape, options["preprocess"])
-    augment.Distortion(data.shape, options["augment"]).apply(
-        copies, data.pixel_max, np.random.default_rng(0), distorted
-    )
-    shown = np.vstack([image, np.rint(distorted * data.pixel_max).astype(np.uint8)])
-    images = pictures.shrink(shown.reshape(-1, *data.shape), SIDE)
-    title = f"A training image (first) and {DISTORTIONS} distortions\n{model}, fold 0, 1 of {len(data.id):,} rows"
-    return plots.draw_image_grid(images, [""] * len(images), title, data.pixel_max, columns=3)
+    copies = straighten(np.repeat(image, DISTORTIONS, axis=0), shape, options["preprocess"])
+    augment.Distortion(shape, options["augment"]).apply(copies, pixel_max, np.random.default_rng(0), distorted)
+    shown = np.vstack([image, np.rint(distorted * pixel_max).astype(np.uint8)])
+    title = f"A training image (first) and {DISTORTIONS} distortions\n{member}, 1 of {rows:,} rows"
+    images = pictures.shrink(shown.reshape(-1, *shape), SIDE)
+    return plots.draw_image_grid(images, [""] * len(images), title, pixel_max, columns=3)
 
 
-def draw_weights(tensor: np.ndarray, data: dataset.Dataset, title: str) -> Figure:
+def draw_weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
     """Draw the weights of the first-layer units with the largest norms."""
     largest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:MOST_UNITS]
     title = f"First-layer weights of {len(largest)} of {tensor.shape[1]} units\n{title}"
-    return plots.draw_weights(tensor[:, np.sort(largest)], data.shape, title)
+    return plots.draw_weights(tensor[:, np.sort(largest)], shape, title)
 
 
-def draw_confusion(scores: Path, model: str) -> Figure:
+def draw_confusion(evaluation: dict[str, Any], model: str) -> Figure:
     """Draw a model's confusion matrix, of the out-of-fold predictions if there are any."""
-    content = read_json(scores, ["labels", "train", "validation"])
-    score = content["validation"] or content["train"]
-    where = "out of fold" if content["validation"] else "on the training rows"
+    score = evaluation["validation"] or evaluation["train"]
+    where = "out of fold" if evaluation["validation"] else "on the training rows"
     title = f"Confusion matrix\n{model}, {where}, {score['rows']:,} rows"
-    return plots.draw_confusion_matrix(np.array(score["confusion"]), content["labels"], title)
+    return plots.draw_confusion_matrix(np.array(score["confusion"]), evaluation["labels"], title)
 
 
-def draw_errors(data: dataset.Dataset, shards: Sequence[Path], validation: Validation, model: str) -> Figure:
+def draw_errors(examples: pd.DataFrame, shards: Sequence[Path], evaluation: dict[str, Any], model: str) -> Figure:
     """Draw the out-of-fold errors with the highest confidence."""
-    rows = len(validation.label)
+    rows = evaluation["validation"]["rows"] if evaluation["validation"] else 0
     title = f"Errors with the highest confidence\n{model}, out of fold, {rows:,} rows"
-    worst = metrics.rank_errors(validation.probabilities, validation.label)[:MOST_ERRORS]
+    worst = rank_errors(examples)[:MOST_ERRORS]
     if not len(worst):
         reason = "The model made no errors." if rows else "No rows were held out (folds.count is 1)."
         return plots.draw_text(reason, title)
-    names = validation.labels
+    names = evaluation["labels"]
     captions = [
-        f"predicted {names[predicted]}\nlabel {names[label]}\n{100 * confidence:.2f} %"
-        for predicted, label, confidence in zip(
-            validation.predicted[worst],
-            validation.label[worst],
-            validation.probabilities[worst].max(axis=1),
-            strict=True,
-        )
+        f"predicted {names[row.predicted]}\nlabel {names[row.label]}\n{100 * row.confidence:.2f} %"
+        for row in worst.itertuples()
     ]
-    images = pictures.shrink(dataset.read_images(shards, worst).reshape(-1, *data.shape), SIDE)
-    return plots.draw_image_grid(images, captions, title, data.pixel_max)
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
+    images = dataset.read_images(shards, worst.row.to_numpy(int)).reshape(-1, *shape)
+    return plots.draw_image_grid(pictures.shrink(images, SIDE), captions, title, pixel_max)
 
 
-def draw_calibration(validation: Validation, model: str) -> Figure:
+def draw_calibration(score: dict[str, Any] | None, model: str) -> Figure:
     """Draw the accuracy of a model's out-of-fold predictions against their confidence."""
-    rows = len(validation.label)
-    title = f"Calibration\n{model}, out of fold, {rows:,} rows"
-    if not rows:
+    title = f"Calibration\n{model}, out of fold, {score['rows'] if score else 0:,} rows"
+    if not score:
         return plots.draw_text("No rows were held out (folds.count is 1).", title)
-    bins = pd.DataFrame(metrics.reliability(validation.probabilities, validation.label))
+    bins = pd.DataFrame(score["calibration"])
     correct = (bins.accuracy * bins.rows).round().astype(int)
     bins[["low", "high"]] = [metrics.wilson_interval(*pair) for pair in zip(correct, bins.rows, strict=True)]
     return plots.draw_calibration(bins, title)
 
 
-def draw_comparison(table: pd.DataFrame, rows: int) -> Figure:
+def draw_comparison(table: pd.DataFrame, score: dict[str, Any] | None) -> Figure:
     """Draw the out-of-fold accuracy of each model."""
-    title = f"Accuracy with 95 % intervals\nout of fold, {rows:,} rows"
-    if not rows:
+    title = f"Accuracy with 95 % intervals\nout of fold, {score['rows'] if score else 0:,} rows"
+    if not score:
         return plots.draw_text("No rows were held out (folds.count is 1).", title)
     return plots.draw_comparison(table, title)
 
@@ -176,7 +168,7 @@ if __name__ == "__main__":
             name: Model(
                 histories[name],
                 Path(given.evaluations[i]),
-                Path(given.validations[i]),
+                Path(given.examples[i]),
                 Path(given.weights[i]),
             )
             for i, name in enumerate(names)

@@ -9,17 +9,16 @@ import jinja2
 import numpy as np
 import pandas as pd
 import yaml
-from mnist_numpy.ann import metrics
 from mnist_numpy.figures import page_images, pictures, wording
 from mnist_numpy.files import dataset
 from mnist_numpy.files.atomic import write_text
 from mnist_numpy.files.checkpoints import read_weights
 from mnist_numpy.files.comparison import best_model, read_comparison
-from mnist_numpy.files.csv_file import read_csv
+from mnist_numpy.files.csv_file import iterate_csv
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.history import read_history
 from mnist_numpy.files.json_file import read_json
-from mnist_numpy.files.validation import match_validation
+from mnist_numpy.files.validation import rank_errors, read_examples
 from mnist_numpy.harness import by_model, job
 
 TEMPLATES = Path(dataset.__file__).parents[3] / "report"  # Snakemake runs a copy of this script in another folder
@@ -39,7 +38,7 @@ class Inputs(NamedTuple):
     comparison: Path
     submission: Path | None
     metrics: Mapping[str, Path]
-    validations: Mapping[str, Path]
+    examples: Mapping[str, Path]
     weights: Mapping[str, Sequence[Path]]
     histories: Mapping[str, Sequence[Path]]
     train: Sequence[Path]
@@ -149,12 +148,10 @@ def collect_training(inputs: Inputs, models: Sequence[str]) -> dict[str, Any]:
 
 def collect_errors(inputs: Inputs, best: str, labels: Sequence[Any], room: int) -> dict[str, Any]:
     """Return the images of the best model's errors; those of the confusion matrix take at most `room` bytes."""
-    data = dataset.read_keys(inputs.train, labels)
-    validation = match_validation(inputs.validations[best], data)
-    rows = metrics.rank_errors(validation.probabilities, validation.label)[:MOST_ERRORS]
+    examples = read_examples(inputs.examples[best])
     return {
-        "errors": page_images.describe_images(data, inputs.train, validation, rows),
-        "cells": page_images.select_cell_images(data, inputs.train, validation, room),
+        "errors": page_images.describe_images(rank_errors(examples)[:MOST_ERRORS], inputs.train, labels),
+        "cells": page_images.select_cell_images(examples, inputs.train, labels, room),
     }
 
 
@@ -166,17 +163,22 @@ def collect_submission(inputs: Inputs, chosen: Sequence[str], labels: Sequence[A
     if inputs.submission is None:
         examples = page_images.select_examples(inputs.train[0], None, labels)
         return {"predicted_counts": None, "uncertain": [], "examples": examples}
-    submission = read_csv(inputs.submission, [], dtype=str, keep_default_na=False)
-    ids, predicted = submission.iloc[:, 0].tolist(), submission.iloc[:, 1].tolist()
-    counts = Counter(predicted)
     uncertain = page_images.select_least_confident(inputs.predictions, chosen, inputs.test, MOST_UNCERTAIN)
+    counts: Counter[str] = Counter()
+    first: list[str] = []
+    shown: dict[int, tuple[str, str]] = {}
+    for rows in iterate_csv(inputs.submission, dtype=str, keep_default_na=False):
+        predicted = rows.iloc[:, 1]
+        counts.update(predicted)
+        first = first or predicted.tolist()
+        shown |= {row: tuple(rows.loc[row]) for row, _, _ in uncertain if row in rows.index}
     return {
         "predicted_counts": [counts[str(label)] for label in labels],
         "uncertain": [
-            {"id": ids[row], "predicted": predicted[row], "probability": confidence, "url": url}
+            {"id": shown[row][0], "predicted": shown[row][1], "probability": confidence, "url": url}
             for row, confidence, url in uncertain
         ],
-        "examples": page_images.select_examples(inputs.test[0], predicted, labels),
+        "examples": page_images.select_examples(inputs.test[0], first, labels),
     }
 
 
@@ -247,7 +249,7 @@ if __name__ == "__main__":
             comparison=Path(given.comparison),
             submission=Path(given.submission) if options["config"]["data"]["test"] else None,
             metrics=dict(zip(models, map(Path, given.metrics), strict=True)),
-            validations=dict(zip(models, map(Path, given.validations), strict=True)),
+            examples=dict(zip(models, map(Path, given.examples), strict=True)),
             weights=by_model(models, given.weights),
             histories=by_model(models, given.histories),
             train=[Path(p) for p in given.train],

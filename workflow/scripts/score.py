@@ -8,7 +8,7 @@ import numpy as np
 from mnist_numpy.ann import metrics
 from mnist_numpy.files import dataset
 from mnist_numpy.files.json_file import read_json, write_json
-from mnist_numpy.files.predictions import read_predictions
+from mnist_numpy.files.predictions import iterate_predictions
 from mnist_numpy.harness import job
 
 
@@ -39,18 +39,23 @@ def score_test_set(
     shards: Sequence[Path], predictions: Sequence[Path], labels: Sequence[Any], say: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """Return the metrics of test shards; None if they have no labels, or a label that no training row has."""
-    rows = dataset.read_keys(shards, labels)
-    if rows.label is None:
-        return None
-    if (rows.label < 0).any():
-        row = int(np.argmax(rows.label < 0))
-        where = f"row {row + 1 - int(np.argmax(rows.shard == rows.shard[row]))} of {rows.shards[rows.shard[row]]}"
-        say(
-            f"the test set is not scored: no training row has the label of {where}; "
-            "fix the label or list it in data.labels"
-        )
-        return None
-    return metrics.summary(np.concatenate([read_predictions(path)[1] for path in predictions]), rows.label, labels)
+    total = None
+    for shard, path in zip(shards, predictions, strict=True):
+        rows = dataset.read_keys([shard], labels)
+        if rows.label is None:
+            return None
+        if (rows.label < 0).any():
+            say(
+                f"the test set is not scored: no training row has the label of row {np.argmax(rows.label < 0) + 1} "
+                f"of {shard.stem}; fix the label or list it in data.labels"
+            )
+            return None
+        start = 0
+        for _, probabilities in iterate_predictions(path):
+            counts = metrics.tally(probabilities, rows.label[start : start + len(probabilities)])
+            total = counts if total is None else metrics.add_tallies([total, counts])
+            start += len(probabilities)
+    return metrics.summary(total, labels) if total else None
 
 
 def compare_accuracies(test: dict[str, Any], validation: dict[str, Any] | None, say: Callable[[str], None]) -> bool:

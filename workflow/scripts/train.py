@@ -12,9 +12,9 @@ from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.folds import match_folds
+from mnist_numpy.files.folds import read_folds
 from mnist_numpy.files.history import read_history, write_history
-from mnist_numpy.files.prepared import map_all
+from mnist_numpy.files.prepared import map_shards
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
@@ -104,15 +104,15 @@ def read_rows(
     labels
         All labels, or `auto` for the labels that occur in the shards.
     """
-    data = dataset.read_keys(shards, labels)
-    label, held_out = data.label, match_folds(folds, data) == fold
-    assert label is not None
-    prepared = Images(map_all(images, data))
+    names = dataset.find_labels(shards, labels)
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
+    label, assigned = read_folds(folds, shards, names)
+    prepared = Images(map_shards(images, shards))
     parts = [
-        training.Rows(prepared.select(np.flatnonzero(part)), label[part], data.pixel_max)
-        for part in (~held_out, held_out)
+        training.Rows(prepared.select(np.flatnonzero(part)), label[part], pixel_max)
+        for part in (assigned != fold, assigned == fold)
     ]
-    return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(data.labels)], data.shape
+    return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(names)], shape
 
 
 def describe_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:

@@ -1,7 +1,7 @@
 """Metrics: accuracy with its interval, calibration, precision and recall per class, paired differences."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,34 +19,48 @@ def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean of -log p(label), in nats."""
-    likely = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(likely, 1e-15)).mean())
+class Tally(NamedTuple):
+    """Counts and sums over some predictions, from which all metrics follow. Tallies of different rows add up.
 
-
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, list[float]]:
-    """Return `rows`, mean `confidence` and `accuracy` in 15 equal bins of the confidence.
-
-    The confidence of a prediction is its largest class probability.
+    Attributes
+    ----------
+    confusion
+        Counts, int64 of shape (classes, classes): rows are labels, columns are predicted classes.
+    loss
+        The sum of -log p(label), in nats; float64, shape ().
+    rows, confidence, correct
+        In 15 equal bins of the confidence, which is the largest class probability: the number of predictions, the sum
+        of their confidence, and the number of correct predictions. float64, shape (15,).
     """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
+
+    confusion: np.ndarray
+    loss: np.ndarray
+    rows: np.ndarray
+    confidence: np.ndarray
+    correct: np.ndarray
+
+
+def add_tallies(tallies: Iterable[Tally]) -> Tally:
+    """Return the tally of the rows of several tallies."""
+    return Tally(*(np.sum(parts, axis=0) for parts in zip(*tallies, strict=True)))
+
+
+def tally(probabilities: np.ndarray, labels: np.ndarray) -> Tally:
+    """Return the tally of some predictions.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (rows, classes).
+    labels
+        Class numbers, shape (rows,).
+    """
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0)
+    likely = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    rows = np.bincount(bins, minlength=CALIBRATION_BINS)
-    filled = np.maximum(rows, 1)
-    return {
-        "rows": rows.tolist(),
-        "confidence": (np.bincount(bins, confidence, CALIBRATION_BINS) / filled).tolist(),
-        "accuracy": (np.bincount(bins, correct, CALIBRATION_BINS) / filled).tolist(),
-    }
-
-
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return the expected calibration error (Naeini et al., AAAI 2015) with 15 equal bins."""
-    bins = reliability(probabilities, labels)
-    gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
-    return float(np.average(gaps, weights=bins["rows"]))
+    sums = [np.bincount(bins, each, CALIBRATION_BINS) for each in (np.ones(len(bins)), confidence, predicted == labels)]
+    confusion = confusion_matrix(predicted, labels, probabilities.shape[1])
+    return Tally(confusion, -np.log(np.maximum(likely, 1e-15)).sum(), *sums)
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -55,29 +69,41 @@ def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) ->
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def summary(
-    probabilities: np.ndarray, labels: np.ndarray, names: Sequence[Any], distinct_rows: int | None = None
-) -> dict[str, Any]:
+def calibration(counts: Tally) -> dict[str, list[float]]:
+    """Return `rows`, mean `confidence` and `accuracy` of each bin of the confidence; 0 in an empty bin."""
+    filled = np.maximum(counts.rows, 1)
+    return {
+        "rows": counts.rows.astype(int).tolist(),
+        "confidence": (counts.confidence / filled).tolist(),
+        "accuracy": (counts.correct / filled).tolist(),
+    }
+
+
+def summary(counts: Tally, names: Sequence[Any], distinct_rows: int | None = None) -> dict[str, Any]:
     """Return the metrics of metrics.json for a set of rows.
+
+    The expected calibration error is the mean gap between confidence and accuracy of the bins, weighted by their
+    rows (Naeini et al., AAAI 2015).
 
     Parameters
     ----------
-    probabilities
-        Shape (rows, classes).
-    labels
-        Class numbers, shape (rows,).
+    counts
+        The tally of the rows.
     names
         The label of each class.
     distinct_rows
         Number of different rows, if several members predict the same row; the interval is computed with this
         number. None if all rows are different.
     """
-    classes = probabilities.shape[1]
-    predicted = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(predicted, labels, classes)
-    hits, true, predictions = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    rows = len(labels) if distinct_rows is None else distinct_rows
-    accuracy = int(hits.sum()) / len(labels)
+    hits, true, predictions = (
+        counts.confusion.diagonal(),
+        counts.confusion.sum(axis=1),
+        counts.confusion.sum(axis=0),
+    )
+    predicted = int(true.sum())
+    rows = predicted if distinct_rows is None else distinct_rows
+    accuracy = int(hits.sum()) / predicted
+    bins = calibration(counts)
     per_class = [
         {
             "label": names[label],
@@ -85,20 +111,22 @@ def summary(
             "recall": int(hits[label]) / int(true[label]) if true[label] else None,
             "precision": int(hits[label]) / int(predictions[label]) if predictions[label] else None,
         }
-        for label in range(classes)
+        for label in range(len(names))
     ]
+    gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
     return {
         "rows": rows,
         "accuracy": accuracy,
         "accuracy_interval": list(wilson_interval(round(accuracy * rows), rows)),
-        "log_loss": log_loss(probabilities, labels),
-        "calibration_error": calibration_error(probabilities, labels),
+        "log_loss": float(counts.loss) / predicted,
+        "calibration_error": float(np.average(gaps, weights=bins["rows"])),
+        "calibration": bins,
         "per_class": per_class,
-        "confusion": confusion.tolist(),
+        "confusion": counts.confusion.tolist(),
     }
 
 
-def paired_difference(correct: np.ndarray, best: np.ndarray) -> tuple[float, float, float]:
+def paired_difference(gained: int, lost: int, rows: int) -> tuple[float, float, float]:
     """Return the difference in accuracy of two classifiers on the same rows, and its 95 % interval.
 
     This is the Wald interval for paired proportions without continuity correction. Its variance depends only
@@ -107,34 +135,28 @@ def paired_difference(correct: np.ndarray, best: np.ndarray) -> tuple[float, flo
 
     Parameters
     ----------
-    correct, best
-        bool, shape (rows,): whether each of the two classifiers is correct.
+    gained, lost
+        Number of rows that only the first classifier predicts correctly, and that only the second does.
+    rows
+        Number of all rows.
 
     Returns
     -------
     tuple
-        The accuracy of `correct` minus that of `best`, and the lower and upper end of the interval.
+        The accuracy of the first classifier minus that of the second, and the lower and upper end of the interval.
     """
-    n = len(correct)
-    gained, lost = int(np.sum(correct & ~best)), int(np.sum(best & ~correct))
-    difference = (gained - lost) / n
-    half = Z_95 * float(np.sqrt(gained + lost - (gained - lost) ** 2 / n)) / n
+    difference = (gained - lost) / rows
+    half = Z_95 * float(np.sqrt(gained + lost - (gained - lost) ** 2 / rows)) / rows
     return difference, difference - half, difference + half
 
 
-def rank_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the row numbers of the errors, those with the highest confidence first."""
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
-
-
-def describe_failure(predicted: np.ndarray, labels: np.ndarray, names: Sequence[Any]) -> str:
+def describe_failure(confusion: np.ndarray, names: Sequence[Any]) -> str:
     """Return a message if a network is not better than always predicting one class, else an empty string."""
-    counts = np.bincount(labels)
-    baseline = counts.max() / len(labels)
-    if np.all(predicted == predicted[0]):
-        return f"the model learned nothing: it predicts {names[int(predicted[0])]} for every image"
-    if np.mean(predicted == labels) <= baseline:
+    rows, counts, predicted = confusion.sum(), confusion.sum(axis=1), confusion.sum(axis=0)
+    baseline = counts.max() / rows
+    if predicted.max() == rows:
+        return f"the model learned nothing: it predicts {names[int(predicted.argmax())]} for every image"
+    if confusion.trace() / rows <= baseline:
         most_frequent = names[int(counts.argmax())]
         return f"the model learned nothing: always predicting {most_frequent} is at least as accurate ({baseline:.1%})"
     return ""

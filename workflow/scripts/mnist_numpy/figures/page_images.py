@@ -6,73 +6,61 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mnist_numpy.figures import pictures
 from mnist_numpy.files import dataset
-from mnist_numpy.files.predictions import read_predictions
-from mnist_numpy.files.validation import Validation
+from mnist_numpy.files.predictions import iterate_predictions
 
 ERRORS_PER_CELL = 24  # images in a cell of the confusion matrix off the diagonal
-CORRECT_PER_CELL = 6  # images in a cell of the diagonal
 MOST_CELL_IMAGES = 1000  # in all cells together
 MOST_EXAMPLES = 10
 
 
-def describe_images(
-    data: dataset.Dataset, shards: Sequence[Path], validation: Validation, rows: np.ndarray
-) -> list[dict[str, Any]]:
+def describe_images(examples: pd.DataFrame, shards: Sequence[Path], labels: Sequence[Any]) -> list[dict[str, Any]]:
     """Return some training images with their labels and out-of-fold predictions.
 
     Parameters
     ----------
-    data, shards
-        The training rows, without images, and the files that have these.
-    validation
-        Their out-of-fold predictions.
-    rows
-        Indices of the rows to return, int64.
+    examples
+        The rows to return, with the columns of `files.validation`.
+    shards
+        The training shards.
+    labels
+        The labels of the classes.
     """
-    urls = pictures.to_image_urls(dataset.read_images(shards, rows), data.shape, data.pixel_max)
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
+    urls = pictures.to_image_urls(dataset.read_images(shards, examples.row.to_numpy(int)), shape, pixel_max)
     return [
         {
             "url": url,
-            "predicted": validation.labels[validation.predicted[row]],
-            "label": validation.labels[validation.label[row]],
-            "probability": round(float(validation.probabilities[row].max()), 4),
-            "id": data.id[row] if isinstance(data.id[row], str) else int(data.id[row]),
-            "shard": data.shards[data.shard[row]],
+            "predicted": labels[row["predicted"]],
+            "label": labels[row["label"]],
+            "probability": round(row["confidence"], 4),
+            "id": row["id"],
+            "shard": row["shard"],
         }
-        for row, url in zip(rows, urls, strict=True)
+        for row, url in zip(examples.to_dict("records"), urls, strict=True)
     ]
 
 
 def select_cell_images(
-    data: dataset.Dataset, shards: Sequence[Path], validation: Validation, room: int
+    examples: pd.DataFrame, shards: Sequence[Path], labels: Sequence[Any], room: int
 ) -> list[dict[str, Any]]:
-    """Return images for the cells of the confusion matrix.
-
-    Each cell gets the errors with the highest confidence. A cell of the diagonal gets the correct
-    predictions with the lowest confidence.
+    """Return images for the cells of the confusion matrix, at most `ERRORS_PER_CELL` of each.
 
     Parameters
     ----------
-    data, shards
-        The training rows, without images, and the files that have these.
-    validation
-        Their out-of-fold predictions.
+    examples, shards, labels
+        As in `describe_images`; the examples of a cell are in the order in which they are shown.
     room
         The most bytes that the images may take on the page.
     """
-    classes = validation.probabilities.shape[1]
-    cell = validation.label.astype(np.int64) * classes + validation.predicted
-    correct = validation.label == validation.predicted
-    confidence = validation.probabilities.max(axis=1)
-    order = np.lexsort((np.where(correct, confidence, -confidence), cell))
-    rank = np.arange(len(order)) - np.searchsorted(cell[order], cell[order])
-    selected = rank < np.where(correct[order], CORRECT_PER_CELL, ERRORS_PER_CELL)
+    rank = examples.groupby(["label", "predicted"]).cumcount()
+    chosen = examples[rank < ERRORS_PER_CELL]
     # every cell gets its first image before any cell gets its second
-    first = np.argsort(rank[selected], kind="stable")[:MOST_CELL_IMAGES]
-    images = describe_images(data, shards, validation, order[selected][first])
+    first = rank[chosen.index].sort_values(kind="stable").index[:MOST_CELL_IMAGES]
+    images = describe_images(chosen.loc[first], shards, labels)
     sizes = np.cumsum([len(json.dumps(image)) for image in images])
     return images[: int(np.searchsorted(sizes, room, side="right"))]
 
@@ -101,11 +89,13 @@ def select_least_confident(
     lowest: list[tuple[float, int, int, int]] = []  # confidence, shard, row in the shard, row in the test set
     start = 0
     for number, paths in enumerate(zip(*(predictions[model] for model in models), strict=True)):
-        confidence = np.mean([read_predictions(path)[1] for path in paths], axis=0).max(axis=1)
-        rows = np.argsort(confidence, kind="stable")[:count]
-        lowest += [(float(confidence[row]), number, int(row), start + int(row)) for row in rows]
-        lowest = sorted(lowest)[:count]
-        start += len(confidence)
+        first = start
+        for groups in zip(*map(iterate_predictions, paths), strict=True):
+            confidence = np.mean([probabilities for _, probabilities in groups], axis=0).max(axis=1)
+            rows = start + np.argsort(confidence, kind="stable")[:count]
+            lowest += [(float(confidence[row - start]), number, int(row) - first, int(row)) for row in rows]
+            lowest = sorted(lowest)[:count]
+            start += len(confidence)
     urls: dict[int, str] = {}
     for number in {number for _, number, _, _ in lowest}:
         shape, pixel_max = dataset.image_form(dataset.open_shard(shards[number]))

@@ -1,6 +1,6 @@
 """Read and write small results as CSV files, which people read too."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import pandas as pd
 
 from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import damaged, not_ours
+
+PIECE_ROWS = 100_000
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -28,3 +30,12 @@ def read_csv(path: Path, columns: Sequence[str], **how: Any) -> pd.DataFrame:
     if not len(table) or (columns and table[columns[0]].isna().any()):
         raise not_ours(path, "it has rows without a value, or no rows")
     return table
+
+
+def iterate_csv(path: Path, **how: Any) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a large result in pieces; raises InputError if it is damaged."""
+    try:
+        with pd.read_csv(path, chunksize=PIECE_ROWS, **how) as pieces:
+            yield from pieces
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise damaged(path, error) from error

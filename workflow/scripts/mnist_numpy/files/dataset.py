@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mnist_numpy.files.errors import InputError, damaged, not_ours
-from mnist_numpy.files.parquet import open_file, open_writer, read_table, verify_checksum
+from mnist_numpy.files.parquet import open_file, open_writer, read_groups, read_table, verify_checksum
 
 ROW_GROUP = 4096
 MOST_LABELS = 4096  # the confusion matrix has the square of this number of cells
@@ -27,7 +27,7 @@ ENCODING = {"image.list.element": "BYTE_STREAM_SPLIT"}
 
 
 class Dataset(NamedTuple):
-    """The rows of one or more shards, in order.
+    """The rows of one or more shards without their images, in order.
 
     Attributes
     ----------
@@ -42,8 +42,6 @@ class Dataset(NamedTuple):
         (rows,). None for shards without labels.
     labels
         The labels of the table, integers or texts, in the order of the classes.
-    images
-        uint8, shape (rows, pixels).
     shape
         Height and width of an image, pixels.
     pixel_max
@@ -55,7 +53,6 @@ class Dataset(NamedTuple):
     id: np.ndarray
     label: np.ndarray | None
     labels: list[Any]
-    images: np.ndarray
     shape: tuple[int, int]
     pixel_max: int
 
@@ -222,8 +219,8 @@ def iterate_images(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray, pa.Chun
         yield table["id"].to_numpy(), _as_matrix(table["image"]), label
 
 
-def read_shards(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
-    """Read complete shards into memory, one byte per pixel.
+def read_keys(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
+    """Read the ids and labels of complete shards.
 
     Parameters
     ----------
@@ -237,19 +234,6 @@ def read_shards(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
     InputError
         If a file is damaged, not a shard, or has another layout than the first.
     """
-    data = read_keys(paths, labels)
-    images = np.empty((len(data.id), data.shape[0] * data.shape[1]), np.uint8)
-    start = 0
-    # one row group at a time, so that each image is in memory once
-    for path in paths:
-        for _, group, _ in iterate_images(path):
-            images[start : start + len(group)] = group
-            start += len(group)
-    return data._replace(images=images)
-
-
-def read_keys(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
-    """Read complete shards as `read_shards` does, but without images: these have shape (rows, 0)."""
     ids, numbers, counts = [], [], []
     labels = find_labels(paths, labels)
     first = open_shard(paths[0])
@@ -267,21 +251,34 @@ def read_keys(paths: Sequence[Path], labels: Any = "auto") -> Dataset:
         id=np.concatenate(ids),
         label=np.concatenate(numbers) if numbers else None,
         labels=labels,
-        images=np.empty((sum(counts), 0), np.uint8),
         shape=shape,
         pixel_max=pixel_max,
     )
 
 
+def iterate_keys(path: Path, labels: Sequence[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield ids and class numbers (int32) of each row group of a shard with labels."""
+    open_shard(path)
+    for table in read_groups(path, ["id", "label"]):
+        yield table["id"].to_numpy(), class_numbers(table["label"], labels)
+
+
 def read_images(paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
-    """Return the images of some rows in the given order; rows are numbered through all shards."""
+    """Return the images of some rows in the given order; rows are numbered through all shards.
+
+    Only the row groups of these rows are decoded.
+    """
     found: dict[int, np.ndarray] = {}
-    wanted, start = np.sort(rows), 0
+    wanted, start = np.unique(rows), 0
     for path in paths:
-        for _, group, _ in iterate_images(path):
-            first, last = np.searchsorted(wanted, (start, start + len(group)))
-            found |= {int(row): group[row - start].copy() for row in wanted[first:last]}
-            start += len(group)
+        footer = open_shard(path).metadata
+        ends = start + np.cumsum([0] + [footer.row_group(group).num_rows for group in range(footer.num_row_groups)])
+        groups = np.flatnonzero(np.diff(np.searchsorted(wanted, ends)))
+        for group, table in zip(groups, read_groups(path, ["image"], groups), strict=True):
+            images = _as_matrix(table["image"])
+            first, last = np.searchsorted(wanted, ends[group : group + 2])
+            found |= {int(row): images[row - ends[group]].copy() for row in wanted[first:last]}
+        start = int(ends[-1])
     shape, _ = image_form(open_shard(paths[0]))
     return np.array([found[int(row)] for row in rows], np.uint8).reshape(-1, shape[0] * shape[1])
 

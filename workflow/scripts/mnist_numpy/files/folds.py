@@ -1,45 +1,60 @@
 """Read and write the fold of each training row, a Parquet file."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from mnist_numpy.files.dataset import Dataset
+from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import not_ours
-from mnist_numpy.files.parquet import read_table, row_keys, write_table
+from mnist_numpy.files.parquet import read_groups, row_keys, write_table
 
 
-class Folds(NamedTuple):
-    """The fold of each training row; -1 if there are no folds."""
-
-    shard: np.ndarray
-    shards: list[str]
-    id: np.ndarray
-    fold: np.ndarray
+def write_folds(path: Path, rows: dataset.Dataset, fold: np.ndarray) -> None:
+    """Write the fold (int16) of every row of a dataset; -1 if there are no folds."""
+    write_table(path, {**row_keys(rows.shard, rows.shards, rows.id), "fold": pa.array(fold, pa.int16())})
 
 
-def write_folds(path: Path, dataset: Dataset, fold: np.ndarray) -> None:
-    """Write the fold (int16) of every row of a dataset."""
-    write_table(path, {**row_keys(dataset.shard, dataset.shards, dataset.id), "fold": pa.array(fold, pa.int16())})
+def iterate_folds(path: Path, shard: Path, labels: Sequence[Any]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield ids, class numbers (int32) and folds (int16) of a train shard, one row group at a time.
+
+    Parameters
+    ----------
+    path
+        A file of `write_folds`.
+    shard
+        One of its shards.
+    labels
+        All labels in the order of the classes.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, or the file of folds has other rows than the shard.
+    """
+    other = not_ours(path, f"its rows are not the rows of the train shard {shard.stem}")
+    pieces = (
+        table.filter(pc.equal(table["shard"], shard.stem)) for table in read_groups(path, ["shard", "id", "fold"])
+    )
+    known = next(pieces)
+    for ids, label in dataset.iterate_keys(shard, labels):
+        while len(known) < len(ids):
+            if (piece := next(pieces, None)) is None:
+                raise other
+            known = pa.concat_tables([known, piece])
+        mine, known = known[: len(ids)], known[len(ids) :]
+        if not np.array_equal(mine["id"].to_numpy(), ids):
+            raise other
+        yield ids, label, mine["fold"].to_numpy()
+    if len(known) or any(len(piece) for piece in pieces):
+        raise other
 
 
-def read_folds(path: Path) -> Folds:
-    """Read a file of `write_folds`; raises InputError if it is damaged."""
-    table = read_table(path, ["shard", "id", "fold"])
-    shard = table["shard"].combine_chunks()
-    ids, fold = table["id"].to_numpy(), table["fold"].to_numpy()
-    return Folds(shard.indices.to_numpy(), shard.dictionary.to_pylist(), ids, fold)
-
-
-def match_folds(path: Path, dataset: Dataset) -> np.ndarray:
-    """Return the fold of each row of the dataset; raises InputError if the file has other rows."""
-    folds = read_folds(path)
-    if not (
-        folds.shards == dataset.shards
-        and np.array_equal(folds.shard, dataset.shard)
-        and np.array_equal(folds.id, dataset.id)
-    ):
-        raise not_ours(path, "its rows are not the rows of the training shards")
-    return folds.fold
+def read_folds(path: Path, shards: Sequence[Path], labels: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return class numbers (int32) and folds (int16) of all rows of some shards; see `iterate_folds`."""
+    parts = [part[1:] for shard in shards for part in iterate_folds(path, shard, labels)]
+    label, fold = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return label, fold

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,12 +43,12 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
         raise damaged(path, error) from error
 
 
-def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield some columns, one row group at a time; raises InputError as `read_table` does."""
+def read_groups(path: Path, columns: list[str], groups: Iterable[int] | None = None) -> Iterator[pa.Table]:
+    """Yield some columns of all row groups, or of some; raises InputError as `read_table` does."""
     file = open_columns(path, columns)
-    for group in range(file.num_row_groups):
+    for group in range(file.num_row_groups) if groups is None else groups:
         try:
-            table = file.read_row_group(group, columns)
+            table = file.read_row_group(int(group), columns)
         except (pa.ArrowException, OSError) as error:
             raise damaged(path, error) from error
         yield table

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mnist_numpy.files.atomic import replacing
-from mnist_numpy.files.dataset import Dataset
+from mnist_numpy.files.dataset import image_form, open_shard
 from mnist_numpy.files.errors import damaged, not_ours
 from mnist_numpy.files.parquet import CHECKSUM_MARK, checksum_of
 
@@ -57,24 +57,25 @@ def map_images(path: Path) -> np.ndarray:
     return images
 
 
-def map_all(paths: Sequence[Path], data: Dataset) -> list[np.ndarray]:
-    """Return the prepared images of all rows of a dataset: an array for each shard.
+def map_shards(paths: Sequence[Path], shards: Sequence[Path]) -> list[np.ndarray]:
+    """Return the prepared images of some train shards: an array for each.
 
     Parameters
     ----------
     paths
-        The file of each shard, in the order of the shards.
-    data
-        The rows; their own images are not looked at.
+        The prepared images of each shard.
+    shards
+        The shards.
 
     Raises
     ------
     InputError
-        Where a file is damaged, or of other rows.
+        If a file is damaged, or of another shard.
     """
     arrays = [map_images(path) for path in paths]
-    pixels = data.shape[0] * data.shape[1]
-    for number, (path, array) in enumerate(zip(paths, arrays, strict=True)):
-        if array.shape != (np.count_nonzero(data.shard == number), pixels) or array.dtype != np.uint8:
+    for path, shard, array in zip(paths, shards, arrays, strict=True):
+        opened = open_shard(shard)
+        (height, width), _ = image_form(opened)
+        if array.shape != (opened.metadata.num_rows, height * width) or array.dtype != np.uint8:
             raise not_ours(path, "its images are not those of the train shard")
     return arrays

@@ -103,7 +103,7 @@ class Results:
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
         folds = self.folds().outputs["folds"]
-        images = self.images(model, [fold])
+        images = self.images(model, [fold], self.context.tables["train"])
         return Needs(options, {"shards": self.shards("train"), "images": images, "folds": folds}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
@@ -114,17 +114,25 @@ class Results:
         options = {"model": trained, **subset(self.data, "labels")}
         return Needs(options, {"state": state, "shards": self.shards("train")})
 
-    @stage("evaluate/{model}", validation="validation.parquet", metrics="evaluation.json")
-    def evaluate(self, model: str) -> Needs:
-        """Predict the training rows out of fold, and compute the metrics of a model."""
+    @stage("evaluate/{model}", validation="{shard}.parquet", counts="{shard}.json")
+    def evaluate(self, model: str, shard: str) -> Needs:
+        """Predict the rows of a train shard out of fold, and count errors."""
         return Needs(
-            {**subset(self.models[model], "predict"), **subset(self.data, "labels")},
+            subset(self.models[model], "predict"),
             {
                 "weights": self.weights(model),
-                "shards": self.shards("train"),
-                "images": self.images(model, range(self.folding["count"])),
+                "shard": self.normalize("train", shard).outputs["shard"],
+                "images": self.images(model, range(self.folding["count"]), [shard]),
                 "folds": self.folds().outputs["folds"],
             },
+        )
+
+    @stage("summarize/{model}", validation="validation.parquet", metrics="evaluation.json", examples="examples.json")
+    def summarize(self, model: str) -> Needs:
+        """Join the evaluations of all train shards, and compute the metrics of a model."""
+        parts = [self.evaluate(model, shard).outputs for shard in self.context.tables["train"]]
+        return Needs(
+            {}, {"parts": [part["validation"] for part in parts], "counts": [part["counts"] for part in parts]}
         )
 
     @stage("compare", comparison="comparison.csv")
@@ -147,7 +155,7 @@ class Results:
     @stage("score/{model}", metrics="metrics.json")
     def score(self, model: str) -> Needs:
         """Add the accuracy on a labelled test set to the metrics of a model."""
-        inputs = {"evaluation": self.evaluate(model).outputs["metrics"]}
+        inputs = {"evaluation": self.summarize(model).outputs["metrics"]}
         if model not in self.candidates:  # this model does not predict the test set
             return Needs({}, inputs)
         shards = self.context.tables["test"]
@@ -175,7 +183,7 @@ class Results:
             {
                 "histories": self.histories(),
                 "evaluations": self.evaluations("metrics"),
-                "validations": self.evaluations("validation"),
+                "examples": self.evaluations("examples"),
                 "weights": self.first_weights(),
                 "shards": self.shards("train"),
                 "comparison": self.compare().outputs["comparison"],
@@ -204,7 +212,7 @@ class Results:
                 "predictions": self.predictions(),
                 "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in figures)],
                 "weights": [path for model in self.models for path in self.weights(model)],
-                **subset(self.figures().inputs, "histories", "validations", "comparison"),
+                **subset(self.figures().inputs, "histories", "examples", "comparison"),
             },
         )
 
@@ -220,11 +228,11 @@ class Results:
         """Return the shards of a split, in the order of the config."""
         return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
 
-    def images(self, model: str, folds: Iterable[int]) -> list[str]:
-        """Return the images of all train shards, once for each `preprocess` section of some members of a model."""
+    def images(self, model: str, folds: Iterable[int], shards: Iterable[str]) -> list[str]:
+        """Return the images of some train shards, once for each `preprocess` section of some members of a model."""
         sections = [member_options(self.models[model], fold)["preprocess"] for fold in folds]
         names = dict.fromkeys(preprocess_name(section) for section in sections)
-        return [self.prepare(name, shard).outputs["images"] for name in names for shard in self.context.tables["train"]]
+        return [self.prepare(name, shard).outputs["images"] for name in names for shard in shards]
 
     def weights(self, model: str) -> list[str]:
         """Return the weights of a model's members, in the order of the folds."""
@@ -239,8 +247,8 @@ class Results:
         ]
 
     def evaluations(self, name: str) -> list[str]:
-        """Return one file of the evaluation of each model, by its name in the rule `evaluate`."""
-        return [self.evaluate(model).outputs[name] for model in self.models]
+        """Return one file of the evaluation of each model, by its name in the rule `summarize`."""
+        return [self.summarize(model).outputs[name] for model in self.models]
 
     def first_weights(self) -> list[str]:
         """Return the weights of the first member of each model."""

@@ -2,8 +2,7 @@
 
 The estimates are high, because a node may be ten times slower than the machine of the measurements
 (benchmarks/speed.md). A job that fails is submitted again with more. No result depends on these numbers, and nothing
-reruns because of them. export, samples, score, figures and report run where Snakemake runs (`localrule`); figures and
-report hold the training images there.
+reruns because of them. Only the small rules report, publish and identify run where Snakemake runs (`localrule`).
 """
 
 import itertools
@@ -83,6 +82,10 @@ class Estimates:
         """Estimate a job that reads one row group at a time."""
         return Estimate(200e6, self.max_rows("train", wildcards.shard) * self.pixels / PIXELS_SCANNED)
 
+    def samples(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds ids and labels, and the few images which it shows."""
+        return Estimate(100e6 + 64 * self.max_rows("train"), 30)
+
     def folds(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids, labels and folds, but no images."""
         rows = self.max_rows("train")
@@ -106,16 +109,34 @@ class Estimates:
         done = (int(wildcards.epoch) - 1) // model["checkpoint_every"] * model["checkpoint_every"]
         return training_seconds(model, self.widths(wildcards.model), self.max_rows("train"), model["epochs"] - done)
 
+    def export(self, wildcards: Any) -> Estimate:
+        """Estimate a job that reads the state of a member."""
+        return Estimate(100 * parameter_count(self.widths(wildcards.model)), 1)
+
     def evaluate(self, wildcards: Any) -> Estimate:
-        """Estimate a job that holds the probabilities of all members; the images stay in their files."""
-        model, rows = wildcards.model, self.max_rows("train")
-        per_row = (64 + 16 * self.members) * self.classes
-        return Estimate(self.weights_bytes(model) + per_row * rows, self.forward_seconds(model, rows))
+        """Estimate a job that predicts some row groups at a time; the images stay in their files."""
+        model = wildcards.model
+        block = 8 * 4096 * (self.pixels + 64 * self.classes)
+        rows = self.max_rows("train", wildcards.shard)
+        return Estimate(100e6 + block + self.weights_bytes(model), self.forward_seconds(model, rows))
+
+    def summarize(self, wildcards: Any) -> Estimate:
+        """Estimate a job that joins predictions, one row group at a time."""
+        return Estimate(100e6 + 100 * self.classes**2, self.max_rows("train") * 1e-5)
 
     def compare(self, wildcards: Any) -> Estimate:
-        """Estimate a job that holds the probabilities of all models."""
-        rows = len(self.models) * self.max_rows("train")
-        return Estimate(8 * rows * (self.classes + 4), rows * 1e-5)
+        """Estimate a job that reads the predictions of all models, one row group at a time."""
+        block = 8 * 4096 * 16 * self.classes
+        return Estimate(100e6 + len(self.models) * block, len(self.models) * self.max_rows("train") * 1e-5)
+
+    def figures(self, wildcards: Any) -> Estimate:
+        """Estimate a job that reads the few images which it shows."""
+        return Estimate(200e6, 60)
+
+    def score(self, wildcards: Any) -> Estimate:
+        """Estimate a job that holds ids and labels of one test shard."""
+        rows = max((self.max_rows("test", shard) for shard in self.tables["test"]), default=0)
+        return Estimate(100e6 + 32 * rows, self.max_rows("test") * 1e-5)
 
     def predict(self, wildcards: Any) -> Estimate:
         """Estimate a job that reads one row group at a time; a pixel takes four bytes while it is decoded."""

@@ -48,7 +48,7 @@ def intermediate_results(results: Results) -> dict[str, str]:
         **{f"results/data/{split}/{base_name(p)}": p for split in ("train", "test") for p in results.shards(split)},
     }
     for model in results.models:
-        names[f"results/models/{model}/validation.parquet"] = results.evaluate(model).outputs["validation"]
+        names[f"results/models/{model}/validation.parquet"] = results.summarize(model).outputs["validation"]
         for fold in range(results.folding["count"]):
             jobs = [*checkpoint_jobs(results, model, fold), results.export(model, fold)]
             names |= {f"results/models/{model}/fold-{fold}/{base_name(path)}": path for path in output_paths(jobs)}
