@@ -38,8 +38,8 @@ def before_last_checkpoint(local_run: Workspace, tmp_path: Path) -> Workspace:
     (checkpoint,) = results.glob("store/train/mlp/fold-0/*/epoch-0800.npz")
     for file in (*checkpoint.parent.glob("epoch-0800.*"), *results.glob("logs/train/mlp/fold-0/epoch-0800-*")):
         file.unlink()
-    following = ("export/mlp/fold-0", "evaluate/mlp", "predict/mlp", "compare", "submission", "figures", "report")
-    for part in following:
+    of_model = ("export/mlp/fold-0", "evaluate/mlp", "summarize/mlp", "predict/mlp")
+    for part in (*of_model, "compare", "submission", "figures", "report"):
         shutil.rmtree(results / "store" / part)
     for part in ("data", "figures", "models", "predictions"):
         shutil.rmtree(results / part)

@@ -15,16 +15,15 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.comparison import read_comparison
 from mnist_numpy.files.csv_file import read_csv
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.folds import read_folds
 from mnist_numpy.files.json_file import read_json
-from mnist_numpy.files.predictions import read_predictions
-from mnist_numpy.files.validation import read_validation
+from mnist_numpy.files.parquet import read_groups
 
+from tests.support.evaluation import read_predictions, read_shards, read_validation
 from tests.support.runs import damaged_files, path_in_store, read_results
 
 READERS = {
-    "data/train/train.parquet": lambda path: (dataset.read_shards([path]), list(dataset.iterate_images(path))),
-    "data/folds-2-0.parquet": read_folds,
+    "data/train/train.parquet": lambda path: (vars(read_shards([path])), list(dataset.iterate_images(path))),
+    "data/folds-2-0.parquet": lambda path: [t.to_pydict() for t in read_groups(path, ["shard", "id", "fold"])],
     "models/mlp/validation.parquet": read_validation,
     "predictions/mlp/test.parquet": read_predictions,
     "models/mlp/fold-0/epoch-0004.npz": checkpoints.read_state,
@@ -114,7 +113,7 @@ def test_a_parquet_file_of_another_program_is_refused(undisturbed, tmp_path):
     shard = undisturbed.path / "results/data/train/train.parquet"
     pq.write_table(pq.read_table(shard), tmp_path / "train.parquet")
     with pytest.raises(InputError, match="not a file that this workflow writes"):
-        dataset.read_shards([tmp_path / "train.parquet"])
+        read_shards([tmp_path / "train.parquet"])
 
 
 def test_other_programs_read_our_parquet_files(undisturbed):
@@ -125,7 +124,7 @@ def test_other_programs_read_our_parquet_files(undisturbed):
 
 INPUTS = {  # each with a result that depends on it; make soak does this for every rule
     "models/mlp/fold-0/epoch-0002.csv": "results/models/mlp/fold-0/epoch-0004.npz",
-    "models/mlp/fold-1/weights.npz": "results/models/mlp/validation.parquet",
+    "models/mlp/fold-1/weights.npz": "results/predictions/mlp/test.parquet",
 }
 
 

@@ -6,10 +6,10 @@ import lzma
 
 import numpy as np
 import pytest
-from mnist_numpy.files import dataset
 from normalize import normalize
 
 from tests.faults import bad_tables
+from tests.support.evaluation import read_shards
 from tests.support.tables import zipped, zstd
 
 GOOD = bad_tables.text(bad_tables.GOOD)
@@ -32,7 +32,7 @@ def test_no_message_is_long_or_contains_control_characters():
 def read(path, **options):
     shard = path.with_suffix(".parquet")
     normalize(path, shard, bad_tables.OPTIONS | options, True, lambda line: None)
-    return dataset.read_shards([shard])
+    return read_shards([shard])
 
 
 def padded(row):

@@ -27,7 +27,7 @@ if "KILLS" in os.environ:  # make soak: all of them
         "samples": "results/figures/samples.svg",
         "folds": "results/data/folds-2-0.parquet",
         "export": "results/models/mlp/fold-0/weights.npz",
-        "evaluate": "results/models/mlp/validation.parquet",
+        "summarize": "results/models/mlp/validation.parquet",
         "compare": "results/comparison.csv",
         "submission": "results/submission.csv",
         "figures": "results/figures/confusion.svg",

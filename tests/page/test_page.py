@@ -12,11 +12,12 @@ from axe_playwright_python.sync_playwright import Axe
 from mnist_numpy.ann import network
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import page_images
-from mnist_numpy.files import checkpoints, dataset
+from mnist_numpy.files import checkpoints
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
 
 from tests.support.browser import draw_stroke
+from tests.support.evaluation import read_shards
 
 STROKES = {
     0: [[(0.5 + 0.2 * np.cos(angle), 0.5 + 0.32 * np.sin(angle)) for angle in np.linspace(-1.6, 4.7, 40)]],
@@ -41,7 +42,7 @@ def page_inputs(results: Path) -> report.Inputs:
         comparison=results / "comparison.csv",
         submission=results / "submission.csv",
         metrics=of_models("metrics.json"),
-        validations=of_models("validation.parquet"),
+        examples={model: next(results.glob(f"store/summarize/{model}/*/examples.json")) for model in ("best", "small")},
         weights={model: sorted(results.glob(f"models/{model}/fold-*/weights.npz")) for model in ("best", "small")},
         histories={
             "best": sorted(results.glob("models/best/*/*.csv")),
@@ -225,7 +226,7 @@ def test_the_keyboard_clears_the_square_and_chooses_an_example(open_page):
 
 def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, page_run):
     tensors, about = checkpoints.read_weights(page_run.path / "results/models/best/fold-0/weights.npz")
-    images = dataset.read_shards([page_run.path / "results/data/test/test.parquet"]).images
+    images = read_shards([page_run.path / "results/data/test/test.parquet"]).images
     assert len(images) == 1000
     _, of_other = checkpoints.read_weights(page_run.path / "results/models/best/fold-1/weights.npz")
     assert [each["model"]["preprocess"]["ink_spread"] for each in (about, of_other)] == [[5.6, 4.5], None]

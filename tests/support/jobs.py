@@ -78,10 +78,16 @@ def export(*models: str, folds: int = 2) -> set[str]:
     return {f"export {model} {fold}" for model in models for fold in range(folds)}
 
 
+def evaluate(*models: str) -> set[str]:
+    """Return the jobs that evaluate some models on the two train shards."""
+    return {f"evaluate {model} {shard}" for model in models for shard in ("train-1", "train-2")}
+
+
 def rescore(*models: str, shards: Iterable[str] = ("test-1", "test-2")) -> set[str]:
     """Return the jobs that predict with some models, and those that follow."""
     return (
-        {f"{rule} {m}" for m in models for rule in ("evaluate", "score")}
+        evaluate(*models)
+        | {f"{rule} {m}" for m in models for rule in ("summarize", "score")}
         | {f"predict {m} {shard}" for m in models for shard in shards}
         | ENDS
     )

@@ -1,6 +1,7 @@
 """Folds, ranking and submission: the scripts that assign rows and choose models."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import compare
@@ -13,9 +14,10 @@ from folds import stratify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mnist_numpy.ann import metrics
+from mnist_numpy.files import checkpoints
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
-from mnist_numpy.files.validation import Validation
+from mnist_numpy.files.validation import validation_writer, write_validation
 
 from tests.support.tables import read_digits
 
@@ -62,41 +64,71 @@ def test_a_class_with_fewer_rows_than_folds_is_named():
 # --- Ranking --------------------------------------------------------------------------------------
 
 
-def scored(label: list[int], right: list[bool], confidence: float) -> Validation:
-    predicted = np.array([k if hit else (k + 1) % 3 for k, hit in zip(label, right, strict=True)])
+def scored(path: Path, label: list[int], right: list[bool], confidence: float) -> Path:
+    predicted = np.array([k if hit else (k + 1) % 3 for k, hit in zip(label, right, strict=True)], int)
     probabilities = np.full((len(label), 3), (1 - confidence) / 2)
     probabilities[np.arange(len(label)), predicted] = confidence
-    fold = np.zeros(len(label), np.int16)
-    return Validation(np.array(label, np.int32), predicted, probabilities, fold, [0, 1, 2])
+    with validation_writer(path, [0, 1, 2], pa.int64()) as writer:
+        for part in (slice(0, 4), slice(4, None)) if label else ():
+            ids = np.arange(len(label))[part]
+            write_validation(writer, "train", ids, ids % 2, np.array(label)[part], probabilities[part], [0, 1, 2])
+    return path
 
 
-def test_models_are_ranked_by_accuracy_then_loss_then_name():
+def ranked(folder: Path, validations: dict[str, Path], mean_of: Sequence[str] = ()) -> pd.DataFrame:
+    weights = {model: folder / f"{model}.npz" for model in validations}
+    about = {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []}
+    for number, path in enumerate(weights.values(), 1):
+        checkpoints.write_weights(path, {"weight_0": np.zeros(number)}, about)
+    compare.compare(validations, weights, mean_of, folder / "comparison.csv")
+    return pd.read_csv(folder / "comparison.csv")
+
+
+def test_models_are_ranked_by_accuracy_then_loss_then_name(tmp_path):
     label = [0, 1, 2, 0, 1, 2]
     five, four = [True] * 5 + [False], [False] * 2 + [True] * 4
     scores = {
-        "worse": scored(label, four, 0.9),
-        "early": scored(label, five, 0.5),
-        "n": scored(label, five, 0.8),
-        "m": scored(label, five, 0.8),
+        "worse": scored(tmp_path / "worse", label, four, 0.9),
+        "early": scored(tmp_path / "early", label, five, 0.5),
+        "n": scored(tmp_path / "n", label, five, 0.8),
+        "m": scored(tmp_path / "m", label, five, 0.8),
     }
-    table = compare.rank(scores, {"worse": 1, "early": 2, "n": 3, "m": 4})
+    table = ranked(tmp_path, scores)
     assert table.model.tolist() == ["m", "n", "early", "worse"]
     assert table.parameters.tolist() == [4, 3, 2, 1]
     assert table.accuracy.tolist() == pytest.approx([5 / 6, 5 / 6, 5 / 6, 4 / 6])
-    assert (table.low[0], table.high[0]) == metrics.wilson_interval(5, 6)
+    assert (table.low[0], table.high[0]) == pytest.approx(metrics.wilson_interval(5, 6))
     assert table.log_loss[0] == pytest.approx(-(5 * np.log(0.8) + np.log(0.1)) / 6)
     # to the best: it gains none of the two rows it loses, but the one the best has wrong
     assert table.difference.tolist() == pytest.approx([0, 0, 0, (1 - 2) / 6])
     worst = table.iloc[3]
-    wanted = metrics.paired_difference(np.array(four), np.array(five))
+    wanted = metrics.paired_difference(1, 2, 6)
     assert (worst.difference, worst.difference_low, worst.difference_high) == pytest.approx(wanted)
-    again = compare.rank(dict(reversed(scores.items())), {"worse": 1, "early": 2, "n": 3, "m": 4})
-    pd.testing.assert_frame_equal(again, table)
+    again = ranked(tmp_path, dict(reversed(scores.items())))
+    pd.testing.assert_frame_equal(again.drop(columns="parameters"), table.drop(columns="parameters"))
 
 
-def test_without_folds_the_figures_are_empty():
-    nothing = Validation(np.empty(0, np.uint8), np.empty(0), np.empty((0, 3)), np.empty(0), [0, 1, 2])
-    table = compare.rank({"b": nothing, "a": nothing}, {"a": 1, "b": 2})
+def test_the_mean_of_models_is_ranked_too(tmp_path):
+    label = [0, 1, 2, 0, 1, 2]
+    scores = {
+        "sure": scored(tmp_path / "sure", label, [True] * 3 + [False] * 3, 0.9),
+        "unsure": scored(tmp_path / "unsure", label, [True] * 6, 0.5),
+    }
+    table = ranked(tmp_path, scores, ["sure", "unsure"]).set_index("model")
+    assert table.loc["sure + unsure", ["parameters", "accuracy"]].tolist() == [3, 0.5]
+    assert table.loc["sure + unsure", "log_loss"] == pytest.approx(-(np.log(0.7) + np.log(0.275)) / 2)
+
+
+def test_models_of_other_rows_are_not_compared(tmp_path):
+    for other in ([0, 1, 2, 0, 1, 1], [0, 1, 2, 0]):
+        scores = {"a": scored(tmp_path / "a", [0, 1, 2, 0, 1, 2], 6 * [True], 0.9),
+                  "b": scored(tmp_path / "b", other, len(other) * [True], 0.9)}  # fmt: skip
+        with pytest.raises(InputError, match="have different rows; delete them and run again"):
+            ranked(tmp_path, scores)
+
+
+def test_without_folds_the_figures_are_empty(tmp_path):
+    table = ranked(tmp_path, {name: scored(tmp_path / name, [], [], 0.9) for name in ("b", "a")})
     assert table.model.tolist() == ["a", "b"]
     assert table.drop(columns=["model", "parameters"]).isna().all(axis=None)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import evaluate
 import export
 import numpy as np
 import predict
@@ -29,6 +28,7 @@ from mnist_numpy.files.layout import detect_layout
 from mnist_numpy.planning.config import read_settings
 from normalize import normalize
 
+from tests.support.evaluation import evaluate_model, read_shards
 from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
@@ -167,7 +167,7 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     export.export(state[0], [shard], weights[0], {"model": options, "labels": "auto"})
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
-    evaluate.evaluate(weights, [shard], images, folder / "folds.parquet", *files, choice, 1, lines.append)
+    evaluate_model(weights, [shard], images, folder / "folds.parquet", *files, choice, lines.append)
     predict.predict(weights, shard, folder / "predictions.parquet", choice)
     submit = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": keys.get("id")}
     submission.submission({"mlp": [folder / "predictions.parquet"]}, None, None, folder / "submission.csv", submit)
@@ -175,7 +175,7 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     with open(folder / "submission.csv", encoding="utf-8", newline="") as file:
         answers = list(csv.reader(file))[1:]
     return {"lines": lines, "answers": answers, "metrics": json.loads((folder / "metrics.json").read_text()),
-            "data": dataset.read_shards([shard])}  # fmt: skip
+            "data": read_shards([shard])}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -245,7 +245,7 @@ def test_labels_are_those_of_all_rows_or_of_the_config(tmp_path):
     shards = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     assert dataset.find_labels(shards) == list(range(10))
     assert dataset.find_labels(shards, [*range(12)]) == list(range(12))
-    data = dataset.read_shards(shards, list(range(9, -1, -1)))
+    data = read_shards(shards, list(range(9, -1, -1)))
     assert np.array_equal(9 - data.label, LABELS[order])
 
 
@@ -295,4 +295,4 @@ def test_inspection_prints_layout_images_and_a_config_for_the_table(tmp_path):
     assert config["train"] == str(path)
     found = read_settings({"data": config}, [])["data"]
     normalize(path, tmp_path / "train.parquet", found, True, print)
-    assert np.array_equal(dataset.read_shards([tmp_path / "train.parquet"]).images, columnwise(IMAGES))
+    assert np.array_equal(read_shards([tmp_path / "train.parquet"]).images, columnwise(IMAGES))

@@ -43,7 +43,7 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
 
 def test_summary_counts_what_a_loop_counts(predictions):
     probabilities, labels = predictions
-    found = metrics.summary(probabilities, labels, range(5))
+    found = metrics.summary(metrics.tally(probabilities, labels), range(5))
     predicted = [max(range(5), key=lambda k: p[k]) for p in probabilities]
     pairs = list(zip(labels.tolist(), predicted, strict=True))
     assert found["rows"] == 300
@@ -68,25 +68,32 @@ def test_calibration_error_is_the_mean_gap_of_fifteen_equal_bins(predictions):
     for p, label in zip(probabilities, labels, strict=True):
         bins.setdefault(min(14, math.floor(max(p) * 15)), []).append((max(p), np.argmax(p) == label))
     wanted = sum(abs(sum(c for c, _ in rows) - sum(hit for _, hit in rows)) for rows in bins.values()) / len(labels)
-    assert metrics.calibration_error(probabilities, labels) == pytest.approx(wanted)
-    table = metrics.reliability(probabilities, labels)
+    found = metrics.summary(metrics.tally(probabilities, labels), range(5))
+    assert found["calibration_error"] == pytest.approx(wanted)
+    table = found["calibration"]
     assert table["rows"] == [len(bins.get(i, [])) for i in range(15)]
     assert all(len(values) == 15 for values in table.values())
 
 
 def test_calibration_of_confident_correct_and_wrong_predictions():
-    certain = np.eye(3)
-    assert metrics.calibration_error(certain, np.arange(3)) == 0
-    assert metrics.calibration_error(certain, np.array([1, 2, 0])) == 1
-    assert metrics.log_loss(certain, np.arange(3)) == 0
-    assert metrics.log_loss(certain, np.array([1, 2, 0])) == pytest.approx(-math.log(1e-15))
+    for labels, error, loss in (np.arange(3), 0, 0), (np.array([1, 2, 0]), 1, -math.log(1e-15)):
+        found = metrics.summary(metrics.tally(np.eye(3), labels), range(3))
+        assert found["calibration_error"] == error
+        assert found["log_loss"] == pytest.approx(loss)
+
+
+def test_tallies_of_parts_add_up_to_the_tally_of_all_rows(predictions):
+    probabilities, labels = predictions
+    parts = [metrics.tally(probabilities[part], labels[part]) for part in (slice(0, 7), slice(7, 7), slice(7, 300))]
+    for found, wanted in zip(metrics.add_tallies(parts), metrics.tally(probabilities, labels), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 def test_members_rows_are_counted_once_in_the_interval(predictions):
     probabilities, labels = predictions
     doubled = np.concatenate([probabilities, probabilities]), np.concatenate([labels, labels])
-    found = metrics.summary(*doubled, range(5), distinct_rows=300)
-    once = metrics.summary(probabilities, labels, range(5))
+    found = metrics.summary(metrics.tally(*doubled), range(5), distinct_rows=300)
+    once = metrics.summary(metrics.tally(probabilities, labels), range(5))
     assert found["rows"] == 300
     assert found["accuracy_interval"] == once["accuracy_interval"]
     assert found["accuracy"] == once["accuracy"]
@@ -102,10 +109,10 @@ def test_paired_difference_has_the_textbook_interval():
     # 50 pairs: both are correct in 36, only the first in 2, only the second in 12
     correct = np.array([True] * 36 + [True] * 2 + [False] * 12)
     best = np.array([True] * 36 + [False] * 2 + [True] * 12)
-    difference, low, high = metrics.paired_difference(correct, best)
+    difference, low, high = metrics.paired_difference(2, 12, 50)
     assert difference == pytest.approx(-0.2)
     deviations = correct.astype(float) - best
     half = 1.959964 * deviations.std() / math.sqrt(50)
     assert (low, high) == pytest.approx((-0.2 - half, -0.2 + half), abs=1e-6)
-    assert metrics.paired_difference(best, best) == (0, 0, 0)
-    assert metrics.paired_difference(best, correct) == pytest.approx((0.2, 0.2 - half, 0.2 + half), abs=1e-6)
+    assert metrics.paired_difference(0, 0, 50) == (0, 0, 0)
+    assert metrics.paired_difference(12, 2, 50) == pytest.approx((0.2, 0.2 - half, 0.2 + half), abs=1e-6)

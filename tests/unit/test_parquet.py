@@ -3,15 +3,26 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.folds import match_folds, read_folds, write_folds
-from mnist_numpy.files.predictions import predicted_labels, prediction_writer, read_predictions, write_predictions
-from mnist_numpy.files.validation import read_validation, write_validation
+from mnist_numpy.files.folds import read_folds, write_folds
+from mnist_numpy.files.predictions import predicted_labels, prediction_writer, write_predictions
+from mnist_numpy.files.validation import (
+    iterate_validation,
+    join_validations,
+    rank_errors,
+    read_examples,
+    select_examples,
+    validation_writer,
+    write_examples,
+    write_validation,
+)
 
+from tests.support.evaluation import read_predictions, read_shards, read_validation
 from tests.support.tables import read_digits
 
 
@@ -31,7 +42,7 @@ def shard(path: Path, first: int, last: int, step: int = 90, ids: bool = False, 
 
 
 def test_shards_come_back_in_order_with_their_names_and_own_numbering(tmp_path):
-    data = dataset.read_shards([shard(tmp_path / "b.parquet", 0, 200), shard(tmp_path / "a.parquet", 200, 300)])
+    data = read_shards([shard(tmp_path / "b.parquet", 0, 200), shard(tmp_path / "a.parquet", 200, 300)])
     images, labels = read_digits(400)
     assert data.shards == ["b", "a"]
     assert np.array_equal(data.images, images[:300])
@@ -49,7 +60,7 @@ def test_row_groups_come_back_one_by_one(tmp_path):
     assert np.concatenate([group[0] for group in groups]).tolist() == [3 * i for i in range(250)]
     assert np.array_equal(np.concatenate([group[1] for group in groups]), read_digits(400)[0][:250])
     assert all(group[2] is None for group in groups)
-    assert dataset.read_shards([path]).label is None
+    assert read_shards([path]).label is None
     assert dataset.count_rows(path) == 250
 
 
@@ -80,12 +91,10 @@ def test_shards_that_differ_are_refused(tmp_path):
         other = tmp_path / f"{name}.parquet"
         dataset.write_shard(other, [(None, labels if labelled else None, pixels)], shape, pixel_max)
         with pytest.raises(InputError, match=rf"have different layouts: first: .*; {name}: .*set the keys of data"):
-            dataset.read_shards([first, other])
+            read_shards([first, other])
 
 
-@pytest.mark.parametrize(
-    "read", [lambda path: dataset.read_shards([path]), lambda path: list(dataset.iterate_images(path))]
-)
+@pytest.mark.parametrize("read", [lambda path: read_shards([path]), lambda path: list(dataset.iterate_images(path))])
 def test_a_damaged_shard_is_told(read, tmp_path):
     path = shard(tmp_path / "train.parquet", 0, 200, step=200)
     content = path.read_bytes()
@@ -117,7 +126,7 @@ def test_no_flipped_bit_in_the_names_of_the_columns_passes(tmp_path):
             changed[place] ^= bit
             path.write_bytes(changed)
             try:
-                found = dataset.read_shards([path])
+                found = read_shards([path])
             except InputError:
                 refused += 1
                 continue
@@ -158,48 +167,98 @@ def test_other_parquet_files_are_refused_where_a_shard_is_expected(tmp_path):
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> dataset.Dataset:
-    return dataset.read_shards([shard(tmp_path / "b.parquet", 0, 30), shard(tmp_path / "a.parquet", 30, 50)])
+def shards(tmp_path: Path) -> list[Path]:
+    return [shard(tmp_path / "b.parquet", 0, 30), shard(tmp_path / "a.parquet", 30, 50)]
 
 
-def test_folds_come_back_and_are_matched_to_their_rows(data, tmp_path):
-    path, fold = tmp_path / "folds.parquet", np.arange(50) % 3 - 1
+def test_folds_come_back_with_the_rows_of_each_shard(shards, tmp_path):
+    path, fold, data = tmp_path / "folds.parquet", np.arange(50) % 3 - 1, dataset.read_keys(shards)
     write_folds(path, data, fold)
-    found = read_folds(path)
-    assert (found.shards, found.shard.tolist()) == (["b", "a"], [0] * 30 + [1] * 20)
-    assert found.id.tolist() == data.id.tolist()
-    assert found.fold.tolist() == fold.tolist()
-    assert match_folds(path, data).tolist() == fold.tolist()
-    others = [
-        data._replace(shards=["a", "b"]),
-        data._replace(id=data.id + 1),
-        data._replace(shard=data.shard[:-1], id=data.id[:-1]),
-    ]
-    for other in others:
-        with pytest.raises(InputError, match=r"folds\.parquet: .*its rows are not the rows of the training shards"):
-            match_folds(path, other)
+    label, found = read_folds(path, shards, data.labels)
+    assert (label.tolist(), found.tolist()) == (data.label.tolist(), fold.tolist())
+    assert read_folds(path, shards[1:], data.labels)[1].tolist() == fold[30:].tolist()
 
 
-def test_out_of_fold_predictions_come_back(data, tmp_path):
-    path, rows = tmp_path / "validation.parquet", np.arange(1, 50, 2)
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), len(rows))
-    write_validation(path, data, np.arange(50) % 4, rows, probabilities)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data._replace(shards=["a", "b"]),
+        lambda data: data._replace(id=data.id + 1),
+        lambda data: data._replace(shard=np.repeat([0, 1], [29, 21])),
+        lambda data: data._replace(shard=data.shard[:-1], id=data.id[:-1]),
+        lambda data: data._replace(shard=np.append(data.shard, 1), id=np.append(data.id, 99)),
+    ],
+    ids=["names", "ids", "places", "missing row", "further row"],
+)
+def test_folds_of_other_rows_are_refused(change, shards, tmp_path):
+    path, other = tmp_path / "folds.parquet", change(dataset.read_keys(shards))
+    write_folds(path, other, np.zeros(len(other.id)))
+    with pytest.raises(InputError, match=r"folds\.parquet: .*its rows are not the rows of the train shard [ab]"):
+        read_folds(path, shards, other.labels)
+
+
+def test_images_of_some_rows_are_read_from_their_row_groups(shards):
+    images, rows = read_shards(shards).images, np.array([49, 3, 30, 3, 0, 29])
+    assert np.array_equal(dataset.read_images(shards, rows), images[rows])
+
+
+def write_two_groups(path: Path, shard: str, probabilities: np.ndarray, label: np.ndarray) -> None:
+    ids = np.arange(len(label)) * 3
+    with validation_writer(path, list(range(10)), pa.int64()) as writer:
+        for part in (slice(0, 7), slice(7, None)):
+            columns = ids[part], ids[part] % 4, label[part], probabilities[part]
+            write_validation(writer, shard, *columns, list(range(10)))
+
+
+def test_out_of_fold_predictions_come_back(tmp_path):
+    generator = np.random.default_rng(0)
+    probabilities, label = generator.dirichlet(np.ones(10), 25), generator.integers(10, size=25)
+    for name in ("b", "a"):
+        write_two_groups(tmp_path / f"{name}.parquet", name, probabilities, label)
+    path = tmp_path / "validation.parquet"
+    join_validations([tmp_path / "b.parquet", tmp_path / "a.parquet"], path)
     found = read_validation(path)
-    assert np.array_equal(found.label, data.label[rows])
-    assert np.array_equal(found.predicted, probabilities.argmax(axis=1))
-    assert np.array_equal(found.probabilities, probabilities.astype(np.float32))
+    assert found.label.tolist() == [*label, *label]
+    assert np.array_equal(found.predicted[25:], probabilities.argmax(axis=1))
+    assert np.array_equal(found.probabilities[:25], probabilities.astype(np.float32))
     table = pq.read_table(path)
     assert table.column_names == ["shard", "id", "fold", "label", "predicted", "probabilities"]
-    assert table["fold"].to_pylist() == (np.arange(50) % 4)[rows].tolist()
-    assert table["shard"].to_pylist() == [data.shards[i] for i in data.shard[rows]]
-    assert table["id"].to_pylist() == data.id[rows].tolist()
+    assert table["fold"].to_pylist() == 2 * (np.arange(25) * 3 % 4).tolist()
+    assert table["shard"].to_pylist() == 25 * ["b"] + 25 * ["a"]
+    assert table["id"].to_pylist() == 2 * (np.arange(25) * 3).tolist()
 
 
-def test_no_predictions_come_back_as_none(data, tmp_path):
+def test_no_predictions_come_back_as_none(tmp_path):
     path = tmp_path / "validation.parquet"
-    write_validation(path, data, np.full(50, -1), np.arange(0), np.empty((0, 10)))
-    found = read_validation(path)
-    assert (len(found.label), len(found.predicted), found.probabilities.shape) == (0, 0, (0, 10))
+    with validation_writer(path, list(range(10)), pa.int64()):
+        pass
+    assert list(iterate_validation(path)) == []
+    assert pq.read_table(path).num_rows == 0
+
+
+def test_examples_are_the_surest_errors_and_the_least_sure_correct_rows_of_each_cell(tmp_path):
+    generator = np.random.default_rng(0)
+    label, predicted = generator.integers(2, size=(2, 500))
+    confidence = np.round(generator.random(500), 2)  # with ties, of which the first row is taken
+    rows = pd.DataFrame({"shard": "b", "row": np.arange(500), "id": np.arange(500), "label": label,
+                         "predicted": predicted, "confidence": confidence})  # fmt: skip
+    wanted = {
+        cell: sorted(np.flatnonzero((label == cell[0]) & (predicted == cell[1])),
+                     key=lambda row, cell=cell: confidence[row] * (1 if cell[0] == cell[1] else -1))
+        for cell in ((0, 0), (0, 1), (1, 0), (1, 1))
+    }  # fmt: skip
+    examples = select_examples(rows)
+    for (true, guess), order in wanted.items():
+        here = examples[(examples.label == true) & (examples.predicted == guess)]
+        assert here.row.tolist() == order[: 6 if true == guess else 25]
+    # the examples of two parts have the examples of all rows among them
+    parts = pd.concat([select_examples(rows[:200]), select_examples(rows[200:])])
+    pd.testing.assert_frame_equal(select_examples(parts).reset_index(drop=True), examples.reset_index(drop=True))
+    write_examples(tmp_path / "examples.json", examples)
+    pd.testing.assert_frame_equal(read_examples(tmp_path / "examples.json"), examples.reset_index(drop=True))
+    errors = np.flatnonzero(label != predicted)
+    surest = sorted(errors, key=lambda row: -confidence[row])[:25]
+    assert rank_errors(examples)[:25].row.tolist() == surest
 
 
 def test_test_predictions_come_back_over_all_row_groups(tmp_path):
@@ -218,7 +277,7 @@ def test_test_predictions_come_back_over_all_row_groups(tmp_path):
 
 def test_a_table_without_a_column_is_told(tmp_path):
     pq.write_table(pa.table({"id": [1], "label": [2]}), tmp_path / "x.parquet")
-    for read, missing in ((read_folds, "fold"), (read_validation, "fold"),
+    for read, missing in ((read_validation, "fold"),
                           (read_predictions, "probabilities")):  # fmt: skip
         with pytest.raises(InputError, match=rf"x\.parquet: .*it has no column {missing}"):
             read(tmp_path / "x.parquet")

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import evaluate
 import numpy as np
 import predict
 import pytest
@@ -13,9 +12,8 @@ from mnist_numpy.ann import network
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.folds import write_folds
-from mnist_numpy.files.predictions import read_predictions
-from mnist_numpy.files.validation import read_validation
 
+from tests.support.evaluation import evaluate_model, read_predictions, read_shards, read_validation
 from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
@@ -102,7 +100,7 @@ def test_preprocessing_can_be_done_in_place():
 
 def test_each_member_of_a_varied_model_uses_its_own_preprocessing(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
-    data = dataset.read_shards([tmp_path / "train.parquet"])
+    data = read_shards([tmp_path / "train.parquet"])
     fold = stratify(LABELS, 3, 0)
     write_folds(tmp_path / "folds.parquet", data, fold)
     postures, weights, alone = (AS_GIVEN, EVEN, UPRIGHT), [], []
@@ -118,7 +116,7 @@ def test_each_member_of_a_varied_model_uses_its_own_preprocessing(tmp_path):
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     shards = [tmp_path / "train.parquet"]
     images = [prepare_images(shards, {"preprocess": posture})[0] for posture in postures]
-    evaluate.evaluate(weights, shards, images, tmp_path / "folds.parquet", *files, choice)
+    evaluate_model(weights, shards, images, tmp_path / "folds.parquet", *files, choice)
     out_of_fold = np.choose(fold[:, None], alone)
     assert np.allclose(read_validation(files[0]).probabilities, out_of_fold, atol=1e-6)
 
@@ -133,7 +131,7 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         dataset.write_shard(folder / "train.parquet", [(None, LABELS, images)], (28, 28), 255)
         dataset.write_shard(folder / "test.parquet", [(None, None, images)], (28, 28), 255)
         fold = stratify(LABELS, 2, 0)
-        write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), fold)
+        write_folds(folder / "folds.parquet", read_shards([folder / "train.parquet"]), fold)
         options = model_options(hidden=[8], preprocess=posture)
         files = (folder / "epoch.npz", folder / "epoch.csv")
         shards, folds = [folder / "train.parquet"], folder / "folds.parquet"
@@ -146,9 +144,7 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         )
         choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
         weights = [folder / "weights.npz"] * 2
-        evaluate.evaluate(
-            weights, shards, prepared, folds, folder / "validation.parquet", folder / "metrics.json", choice
-        )
+        evaluate_model(weights, shards, prepared, folds, folder / "validation.parquet", folder / "metrics.json", choice)
         predict.predict(weights, folder / "test.parquet", folder / "predictions.parquet", choice)
         outputs[name] = (
             vector,

@@ -16,6 +16,7 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
 
+from tests.support.evaluation import read_shards
 from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 from tests.support.workspace import ROOT
@@ -30,7 +31,7 @@ def trained(folder: Path, *checkpoints: tuple[int, int], **changes) -> Path:
     folder.mkdir(exist_ok=True)
     images, labels = read_digits(101)
     dataset.write_shard(folder / "train.parquet", [(None, labels, images)], (28, 28), 255)
-    write_folds(folder / "folds.parquet", dataset.read_shards([folder / "train.parquet"]), np.arange(101) % 3)
+    write_folds(folder / "folds.parquet", read_shards([folder / "train.parquet"]), np.arange(101) % 3)
     previous, options = None, model_options(**(OPTIONS | changes))
     for epoch, threads in checkpoints:
         output = folder / f"epoch-{epoch:04d}.npz", folder / f"epoch-{epoch:04d}.csv"

@@ -14,7 +14,7 @@ from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import write_folds
-from mnist_numpy.files.prepared import map_all, map_images, write_images
+from mnist_numpy.files.prepared import map_images, map_shards, write_images
 from prepare import prepare, rebatch
 
 from tests.support.networks import model_options
@@ -73,10 +73,9 @@ def test_damaged_images_are_refused(tmp_path):
 
 def test_images_of_other_rows_are_refused(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
-    data = dataset.read_keys([tmp_path / "train.parquet"])
     write_images(tmp_path / "train.npy", [IMAGES[:299]], 299, 784)
     with pytest.raises(InputError, match="its images are not those of the train shard"):
-        map_all([tmp_path / "train.npy"], data)
+        map_shards([tmp_path / "train.npy"], [tmp_path / "train.parquet"])
 
 
 def test_batches_are_of_one_size_wherever_row_groups_end():

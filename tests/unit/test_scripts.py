@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import evaluate
 import export
 import numpy as np
 import pyarrow as pa
@@ -21,8 +20,8 @@ from mnist_numpy.files.folds import write_folds
 from mnist_numpy.files.history import read_history
 from mnist_numpy.files.json_file import write_json
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
-from mnist_numpy.files.validation import read_validation
 
+from tests.support.evaluation import evaluate_model, read_shards, read_validation
 from tests.support.networks import model_options, prepare_images
 from tests.support.tables import read_digits
 
@@ -40,7 +39,9 @@ def member(path: Path, seed: int) -> list[network.Layer]:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
     checkpoints.write_weights(
-        path, tensors, {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []}
+        path,
+        tensors,
+        {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "labels": list(range(10)), "trained": []},
     )
     return network.as_layers(tensors)
 
@@ -48,7 +49,7 @@ def member(path: Path, seed: int) -> list[network.Layer]:
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
     images, labels = read_digits(120)
     fold = stratify(labels, 3, 0)
-    write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), fold)
+    write_folds(tmp_path / "folds.parquet", read_shards([shard]), fold)
     paths = [tmp_path / f"{k}.npz" for k in range(3)]
     members = [member(path, k) for k, path in enumerate(paths)]
     options = {
@@ -56,7 +57,7 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
         "labels": "auto",
     }
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
-    evaluate.evaluate(paths, [shard], prepare_images([shard]), tmp_path / "folds.parquet", *outputs, options)
+    evaluate_model(paths, [shard], prepare_images([shard]), tmp_path / "folds.parquet", *outputs, options)
     found = read_validation(outputs[0])
     views = prediction.view_matrices((28, 28), options["predict"])
     for i in range(0, 120, 7):
@@ -74,11 +75,11 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
 
 
 def test_without_folds_nothing_is_validated(shard, tmp_path):
-    write_folds(tmp_path / "folds.parquet", dataset.read_shards([shard]), np.full(120, -1))
+    write_folds(tmp_path / "folds.parquet", read_shards([shard]), np.full(120, -1))
     member(tmp_path / "0.npz", 0)
     options = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     outputs = tmp_path / "validation.parquet", tmp_path / "metrics.json"
-    evaluate.evaluate(
+    evaluate_model(
         [tmp_path / "0.npz"], [shard], prepare_images([shard]), tmp_path / "folds.parquet", *outputs, options
     )
     content = json.loads(outputs[1].read_text())
@@ -136,7 +137,7 @@ def test_progress_lines_align_and_tell_hours():
 
 def test_training_that_diverges_is_an_error_and_leaves_no_file(shard, tmp_path):
     folds, output = tmp_path / "folds.parquet", (tmp_path / "state.npz", tmp_path / "history.csv")
-    write_folds(folds, dataset.read_shards([shard]), np.full(120, -1))
+    write_folds(folds, read_shards([shard]), np.full(120, -1))
     options = model_options(hidden=[8], batch_size=32, learning_rate=1e30, optimizer={"name": "sgd"})
     with pytest.raises(InputError, match=r"training diverged in epoch 1: .*lower learning_rate"):
         train.train(
@@ -155,7 +156,7 @@ def test_training_that_diverges_is_an_error_and_leaves_no_file(shard, tmp_path):
 
 
 def test_the_history_does_not_depend_on_where_the_checkpoints_are(shard, tmp_path):
-    rows = dataset.read_shards([shard])
+    rows = read_shards([shard])
     write_folds(tmp_path / "folds.parquet", rows, stratify(rows.label, 2, 0))
     options = model_options(hidden=[4], batch_size=32, log_every=3)
 

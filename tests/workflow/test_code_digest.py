@@ -30,7 +30,7 @@ WANTED = {
     "mnist_numpy/ann/prediction.py:view_matrices": {"evaluate", "predict"},
     "mnist_numpy/figures/plots.py:draw_image_grid": {"samples", "figures"},
     "mnist_numpy/figures/plots.py:draw_learning_curves": {"figures"},
-    "mnist_numpy/ann/metrics.py:wilson_interval": {"evaluate", "compare", "figures", "score"},
+    "mnist_numpy/ann/metrics.py:wilson_interval": {"summarize", "compare", "figures", "score"},
     "mnist_numpy/ann/optimizers.py:Adam": {"train"},
     "mnist_numpy/ann/optimizers.py:learning_rate_share": {"train"},
     "mnist_numpy/files/ingest.py:read_labels": {"normalize"},
@@ -132,8 +132,9 @@ def test_every_module_is_reached_and_training_reaches_no_figures():
 def test_every_result_records_rule_options_and_digest(finished_run):
     records = [json.loads(path.read_text()) for path in finished_run.path.glob("results/store/**/*.made.json")]
     assert {record["rule"] for record in records} == set(RULES)
-    # 4 shards, 8 checkpoints of 6 members, 3 models evaluated, on 2 shards, and scored; 7 others
-    assert len(records) == 4 + 2 + 8 + 6 + 3 + 6 + 3 + 7
+    # 4 shards, 2 prepared, 8 checkpoints of 6 members; 3 models evaluated on 2 shards, summarized, predicting 2 shards,
+    # and scored; 7 others
+    assert len(records) == 4 + 2 + 8 + 6 + 6 + 3 + 6 + 3 + 7
     now = software.Software(Cache(None))
     for record in records:
         assert isinstance(record["options"], dict), record["rule"]

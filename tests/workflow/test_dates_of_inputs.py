@@ -43,7 +43,7 @@ def test_every_input_of_every_rule_is_ancient_but_the_request(make_workspace):
     rules = {rule for rule, _, _ in inputs} - {"all"}
     assert rules == {
         *("normalize", "quality", "samples", "folds", "prepare", "train", "export", "evaluate", "compare", "predict"),
-        *("score", "submission", "figures", "report", "publish"),
+        *("summarize", "score", "submission", "figures", "report", "publish"),
     }
     by_date = {(rule, file) for rule, file, ancient in inputs if not ancient and rule != "all"}
     assert by_date == {("publish", "results/requested.json")}

@@ -29,7 +29,7 @@ INTERMEDIATE = (
 )
 INTERMEDIATE_IN_STORE = (
     *("results/store/normalize/*/*/*.parquet", "results/store/folds/*/*", "results/store/predict/*/*/*"),
-    *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/evaluate/*/*/validation.parquet"),
+    *("results/store/train/*/*/*/*", "results/store/export/*/*/*/*", "results/store/summarize/*/*/validation.parquet"),
 )
 CASES = {
     # --- dates

@@ -24,6 +24,7 @@ from tests.support.jobs import (
     ENDS,
     NOTHING,
     PUBLISHING,
+    evaluate,
     export,
     normalize,
     planned_jobs,
@@ -140,7 +141,7 @@ CASES = {
     ),
     "the interval of an accuracy": (
         edit(f"{SCRIPTS}/mnist_numpy/ann/metrics.py", "def wilson_interval(", "def wilson_interval(*, more=None, "),
-        {f"{rule} {name}" for name in CHECKPOINTS for rule in ("evaluate", "score")} | ENDS,
+        {f"{rule} {name}" for name in CHECKPOINTS for rule in ("summarize", "score")} | ENDS,
     ),
     "how views are spread": (
         edit(f"{SCRIPTS}/mnist_numpy/ann/prediction.py", "def view_matrices(", "def view_matrices(*, more=None, "),
@@ -202,9 +203,12 @@ CASES = {
     ),
     "a train shard added": (
         config(data={"train": [*FINISHED["data"]["train"], "data/train-3.csv"]}),
-        normalize("train-3") | prepare("train-3") | TRAIN_SIDE,
+        normalize("train-3") | prepare("train-3") | {f"evaluate {name} train-3" for name in CHECKPOINTS} | TRAIN_SIDE,
     ),
-    "a train shard removed": (config(data={"train": ["data/train-2.csv"]}), TRAIN_SIDE),
+    "a train shard removed": (
+        config(data={"train": ["data/train-2.csv"]}),
+        TRAIN_SIDE - {f"evaluate {name} train-1" for name in CHECKPOINTS},
+    ),
     "train shards reordered": (config(data={"train": FINISHED["data"]["train"][::-1]}), TRAIN_SIDE),
     "a train file moved": (
         both(
@@ -234,7 +238,11 @@ CASES = {
     ),
     "models named, and another one added": (
         config(submission={"from": ["sgd"]}, models={"new": {"epochs": 1}}),
-        train({"new": ["0001"]}) | export("new") | {"evaluate new", "score new", "score adam", "score norm_rms"} | ENDS,
+        train({"new": ["0001"]})
+        | export("new")
+        | evaluate("new")
+        | {"summarize new", "score new", "score adam", "score norm_rms"}
+        | ENDS,
     ),
 }
 

@@ -40,19 +40,20 @@ def test_make_why_explains_what_would_run(finished):
         f"train model=sgd, fold=0, epoch=0002 and 1 more: {sgd}",
         "export model=adam, fold=0 and 1 more: model.epochs changed from 4 to 6; depends on train",
         f"export model=sgd, fold=0 and 1 more: {sgd}; depends on train",
-        "evaluate model=adam and 1 more: depends on export",
+        "evaluate model=adam, shard=train-1 and 3 more: depends on export",
+        "summarize model=adam and 1 more: depends on evaluate",
         "predict model=adam, shard=test-1 and 1 more: depends on export",
         "predict model=adam, shard=test-2 and 1 more: depends on export, normalize",
         "predict model=norm_rms, shard=test-2: depends on normalize",
-        "score model=adam and 1 more: depends on evaluate, normalize, predict",
+        "score model=adam and 1 more: depends on normalize, predict, summarize",
         "score model=norm_rms: depends on normalize, predict",
-        "compare: depends on evaluate, export",
-        "figures: depends on compare, evaluate, export, train",
+        "compare: depends on export, summarize",
+        "figures: depends on compare, export, summarize, train",
         "submission: depends on compare, predict",
-        f"report: {page}config.models.sgd.hidden changed from [8] to [24]; depends on compare, evaluate, export, "
-        "figures, normalize, predict, quality, samples, score, submission, train",
+        f"report: {page}config.models.sgd.hidden changed from [8] to [24]; depends on compare, export, "
+        "figures, normalize, predict, quality, samples, score, submission, summarize, train",
         "publish: depends on compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
-        "submission, train",
+        "submission, summarize, train",
     }
     # these are the jobs that Snakemake would run
     explained = Counter()

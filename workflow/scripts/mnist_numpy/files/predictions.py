@@ -16,7 +16,6 @@ from mnist_numpy.files.parquet import (
     open_file,
     open_writer,
     read_groups,
-    read_table,
     stored_labels,
 )
 
@@ -42,12 +41,6 @@ def write_predictions(
 def predicted_labels(path: Path) -> list[Any]:
     """Return all labels in the order of the classes."""
     return stored_labels(path, open_file(path).schema_arrow)
-
-
-def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and probabilities of a file of predictions; raises InputError if it is damaged."""
-    table = read_table(path, ["id", "probabilities"])
-    return table["id"].to_numpy(), as_matrix(table["probabilities"])
 
 
 def iterate_predictions(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
