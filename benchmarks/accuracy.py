@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from mnist_numpy.ann import metrics, prediction, training  # noqa: E402
-from mnist_numpy.ann.preprocess import straighten_for_each  # noqa: E402
+from mnist_numpy.ann.preprocess import straighten  # noqa: E402
 from mnist_numpy.planning.config import member_options, read_settings  # noqa: E402
 from speed import load_rows  # noqa: E402
 
@@ -67,7 +67,7 @@ def main(changes: str, folds: int) -> None:
     labels, unseen_labels = rows.labels[:TRAINED_ON], rows.labels[TRAINED_ON:]
     fold = assign_folds(labels, folds)
     options = [member_options(settings, member) for member in range(folds)]
-    preprocessed = straighten_for_each(options, rows.images, (28, 28))
+    preprocessed = [straighten(rows.images, (28, 28), each["preprocess"]) for each in options]
     out_of_fold = np.zeros((TRAINED_ON, 10))
     mean = np.zeros((len(unseen_labels), 10))
     errors, seconds = [], 0.0

@@ -14,11 +14,11 @@ from tests.support.waiting import WAIT, wait_until
 from tests.support.workspace import BIN, NAMED, Workspace, environment
 
 FOLLOWERS = {
-    "normalize": ["quality", "samples", "folds", "prepare", "predict"],
+    "normalize": ["quality", "samples", "folds", "prepare"],
     "quality": ["report"],
     "samples": ["report"],
     "folds": ["train"],
-    "prepare": ["train"],
+    "prepare": ["train", "evaluate", "predict"],
     "train": ["export"],
     "export": ["evaluate", "predict"],
     "evaluate": ["summarize"],

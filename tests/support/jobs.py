@@ -60,7 +60,7 @@ def normalize(*shards: str) -> set[str]:
 
 def prepare(*shards: str) -> set[str]:
     """Return the jobs that prepare the images of some shards."""
-    return {f"prepare as-given {shard}" for shard in shards}
+    return {f"prepare as-given {shard.partition('-')[0]} {shard}" for shard in shards}
 
 
 def train(checkpoints: dict[str, list[str]], folds: int = 2) -> set[str]:

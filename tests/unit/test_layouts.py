@@ -168,7 +168,7 @@ def run(folder: Path, table: Path, keys: dict[str, Any], label_file: Path | None
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = folder / "validation.parquet", folder / "evaluation.json"
     evaluate_model(weights, [shard], images, folder / "folds.parquet", *files, choice, lines.append)
-    predict.predict(weights, shard, folder / "predictions.parquet", choice)
+    predict.predict(weights, shard, images, folder / "predictions.parquet", choice)
     submit = {"from": ["mlp"], "columns": ["ImageId", "Label"], "id": keys.get("id")}
     submission.submission({"mlp": [folder / "predictions.parquet"]}, None, None, folder / "submission.csv", submit)
     score.score(files[1], [shard], [folder / "predictions.parquet"], folder / "metrics.json", lines.append)

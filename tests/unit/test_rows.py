@@ -74,7 +74,7 @@ def test_damaged_images_are_refused(tmp_path):
 def test_images_of_other_rows_are_refused(tmp_path):
     dataset.write_shard(tmp_path / "train.parquet", [(None, LABELS, IMAGES)], (28, 28), 255)
     write_images(tmp_path / "train.npy", [IMAGES[:299]], 299, 784)
-    with pytest.raises(InputError, match="its images are not those of the train shard"):
+    with pytest.raises(InputError, match="its images are not those of the shard"):
         map_shards([tmp_path / "train.npy"], [tmp_path / "train.parquet"])
 
 

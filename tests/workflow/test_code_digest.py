@@ -132,9 +132,9 @@ def test_every_module_is_reached_and_training_reaches_no_figures():
 def test_every_result_records_rule_options_and_digest(finished_run):
     records = [json.loads(path.read_text()) for path in finished_run.path.glob("results/store/**/*.made.json")]
     assert {record["rule"] for record in records} == set(RULES)
-    # 4 shards, 2 prepared, 8 checkpoints of 6 members; 3 models evaluated on 2 shards, summarized, predicting 2 shards,
-    # and scored; 7 others
-    assert len(records) == 4 + 2 + 8 + 6 + 6 + 3 + 6 + 3 + 7
+    # 4 shards, also prepared, 8 checkpoints of 6 members; 3 models that are evaluated on 2 shards, are summarized,
+    # predict 2 shards, and are scored; 7 others
+    assert len(records) == 4 + 4 + 8 + 6 + 6 + 3 + 6 + 3 + 7
     now = software.Software(Cache(None))
     for record in records:
         assert isinstance(record["options"], dict), record["rule"]

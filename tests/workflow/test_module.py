@@ -136,7 +136,17 @@ def test_a_table_that_a_rule_makes_is_identified_by_its_content(bigger, real_tes
     # after it is fixed, all results that depend on it are made in the same run
     write_csv(table, real_test[:101])
     run = bigger.snakemake().stdout
-    assert rules_of(run) == {"identify", "normalize", "quality", "predict", "score", "submission", "report", "publish"}
+    assert rules_of(run) == {
+        "identify",
+        "normalize",
+        "quality",
+        "prepare",
+        "predict",
+        "score",
+        "submission",
+        "report",
+        "publish",
+    }
     assert bigger.read("answer.txt").split() == [b"101"]
     assert "Nothing to be done" in bigger.plan().stdout
     # the same table, made again, is recognized

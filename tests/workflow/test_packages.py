@@ -6,7 +6,7 @@ from tests.support.finished_run import CHECKPOINTS
 from tests.support.jobs import NOTHING, normalize, planned_jobs, prepare, retrain
 
 TABLES = normalize("train-1", "train-2", "test-1", "test-2") | {"quality", "samples", "folds"}
-ALL = TABLES | prepare("train-1", "train-2") | retrain(CHECKPOINTS)
+ALL = TABLES | prepare("train-1", "train-2", "test-1", "test-2") | retrain(CHECKPOINTS)
 # only the report reads figures
 MADE_WITH = {
     "numpy": ALL,

@@ -40,7 +40,7 @@ def sharded(make_workspace, real_train, real_test) -> Workspace:
 
 def test_shards_are_separate_jobs_and_one_submission(sharded, make_workspace, real_train):
     run = count_jobs(sharded.snakemake().stdout)
-    assert (run["normalize"], run["prepare"], run["predict"], run["folds"], run["train"]) == (4, 2, 2, 1, 2)
+    assert (run["normalize"], run["prepare"], run["predict"], run["folds"], run["train"]) == (4, 4, 2, 1, 2)
     # ids continue from shard to shard, in the order of the list
     before = labels(sharded)
     assert [row[0] for row in before[1:]] == [str(number) for number in range(1, 131)]

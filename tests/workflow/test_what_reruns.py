@@ -164,29 +164,32 @@ CASES = {
     # --- tables
     "the content of a test file": (
         edit("data/test-2.csv", ",0\n", ",1\n"),
-        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
+        normalize("test-2") | prepare("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "another test file of an old date in its place": (
         both(edit("data/test-2.csv", ",0\n", ",1\n"), set_date(-1e9, "data/test-2.csv")),
-        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
+        normalize("test-2") | prepare("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "one byte of a test file, its size and date kept": (
         keep_date(edit("data/test-2.csv", ",0\n", ",1\n"), "data/test-2.csv"),
-        normalize("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
+        normalize("test-2") | prepare("test-2") | {f"predict {name} test-2" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "a test shard added": (
         config(data={"test": [*FINISHED["data"]["test"], "data/test-3.csv"]}),
-        normalize("test-3") | {f"predict {name} test-3" for name in CHECKPOINTS} | TEST_SIDE,
+        normalize("test-3") | prepare("test-3") | {f"predict {name} test-3" for name in CHECKPOINTS} | TEST_SIDE,
     ),
     "a test shard removed": (config(data={"test": "data/test-1.csv"}), TEST_SIDE),
     "test shards reordered": (config(data={"test": FINISHED["data"]["test"][::-1]}), TEST_SIDE),
     "a test file renamed": (
         both(move("data/test-2.csv", "data/other.csv"), config(data={"test": ["data/test-1.csv", "data/other.csv"]})),
-        {"normalize test other"} | {f"predict {name} other" for name in CHECKPOINTS} | TEST_SIDE,
+        {"normalize test other", "prepare as-given test other"}
+        | {f"predict {name} other" for name in CHECKPOINTS}
+        | TEST_SIDE,
     ),
     "an id column": (
         config(data={"id": "number"}),
         normalize("test-1", "test-2")
+        | prepare("test-1", "test-2")
         | {f"predict {name} {shard}" for name in CHECKPOINTS for shard in ("test-1", "test-2")}
         | TEST_SIDE,
     ),

@@ -76,15 +76,15 @@ rule folds:
 
 
 rule prepare:
-    """Decode and straighten the images of a train shard."""
+    """Decode and straighten the images of a shard."""
     input:
         unpack(inputs_of("prepare")),
     output:
-        images=f"{STORE}/prepare/{{preprocess}}/{{key}}/{{shard}}.npy",
+        images=f"{STORE}/prepare/{{preprocess}}/{{split}}/{{key}}/{{shard}}.npy",
     log:
-        "results/logs/prepare/{preprocess}/{shard}-{key}.log",
+        "results/logs/prepare/{preprocess}/{split}/{shard}-{key}.log",
     benchmark:
-        "results/benchmarks/prepare/{preprocess}/{shard}-{key}.tsv"
+        "results/benchmarks/prepare/{preprocess}/{split}/{shard}-{key}.tsv"
     resources:
         **needs("prepare"),
     params:

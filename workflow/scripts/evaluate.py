@@ -1,7 +1,6 @@
 """Predict the rows of one train shard out of fold with the members of a model, and count what is right."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ from mnist_numpy.ann import metrics, network, prediction
 from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import checkpoints, dataset, validation
 from mnist_numpy.files.folds import iterate_folds
-from mnist_numpy.files.prepared import map_shards
+from mnist_numpy.files.parquet import join_groups
+from mnist_numpy.files.prepared import map_for_members
 from mnist_numpy.files.tallies import Counts, write_counts
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
-
-BLOCK_GROUPS = 8  # row groups that are predicted together
 
 
 def evaluate(
@@ -53,10 +51,7 @@ def evaluate(
     shape, pixel_max = dataset.image_form(opened)
     members = [checkpoints.read_weights(path) for path in weights]
     labels = members[0][1]["labels"]
-    sections = [about["model"]["preprocess"] for _, about in members]
-    distinct = [section for i, section in enumerate(sections) if section not in sections[:i]]
-    prepared = [map_shards([path], [shard])[0] for path in images]
-    arrays = [prepared[distinct.index(section)] for section in sections]
+    arrays = map_for_members(images, shard, [about["model"]["preprocess"] for _, about in members])
     views = prediction.view_matrices(shape, options["predict"])
     plain = [[network.as_layers(tensors)] for tensors, _ in members]
     networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
@@ -83,12 +78,6 @@ def evaluate(
                 examples = validation.select_examples(pd.concat([examples, found]) if len(examples) else found)
             start += len(fold)
     write_counts(counts, Counts(labels, rows_per_fold, start, trained_on, held_out, examples))
-
-
-def join_groups(groups: Iterator[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yield the columns of `BLOCK_GROUPS` row groups at a time."""
-    while block := list(itertools.islice(groups, BLOCK_GROUPS)):
-        yield tuple(np.concatenate(column) for column in zip(*block, strict=True))
 
 
 def describe_rows(

@@ -6,16 +6,24 @@ from typing import Any
 
 import numpy as np
 from mnist_numpy.ann import prediction
-from mnist_numpy.ann.preprocess import straighten_for_each
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
+from mnist_numpy.files.parquet import join_groups, read_groups
 from mnist_numpy.files.predictions import prediction_writer, write_predictions
+from mnist_numpy.files.prepared import map_for_members
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
 
 
-def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: dict[str, Any], threads: int = 1) -> None:
-    """Predict a test shard with the mean of the members, one row group at a time.
+def predict(
+    weights: Sequence[Path],
+    shard: Path,
+    images: Sequence[Path],
+    predictions: Path,
+    options: dict[str, Any],
+    threads: int = 1,
+) -> None:
+    """Predict a test shard with the mean of the members, one block of rows at a time.
 
     Parameters
     ----------
@@ -23,6 +31,8 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
         The weights of the members.
     shard
         The Parquet shard.
+    images
+        The prepared images of the shard, for each `preprocess` section of the members.
     predictions
         The Parquet file to write.
     options
@@ -40,7 +50,6 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
     views = prediction.view_matrices(shape, options["predict"])
     members = [checkpoints.read_weights(path) for path in weights]
     networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
-    models = [about["model"] for _, about in members]
     about = members[0][1]
     if list(shape) != about["shape"]:
         trained, given = (" x ".join(map(str, sides)) for sides in (about["shape"], shape))
@@ -48,14 +57,17 @@ def predict(weights: Sequence[Path], shard: Path, predictions: Path, options: di
             f"{shard}: the images have {given} pixels, but the network was trained on {trained}; "
             "name tables with images of the same size"
         )
+    arrays = map_for_members(images, shard, [about["model"]["preprocess"] for _, about in members])
+    start = 0
     with prediction_writer(predictions, about["labels"], opened.schema_arrow.field("id").type) as writer:
-        for ids, images, _ in dataset.iterate_images(shard):
-            seen = straighten_for_each(models, images, shape)
+        for (ids,) in join_groups((table["id"].to_numpy(),) for table in read_groups(shard, ["id"])):
+            rows = slice(start, start + len(ids))
             probabilities = np.zeros((len(ids), len(about["labels"])))
-            for member, its_images in zip(networks, seen, strict=True):
-                probabilities += prediction.mean_probabilities(member, its_images, pixel_max, threads)
+            for member, array in zip(networks, arrays, strict=True):
+                probabilities += prediction.mean_probabilities(member, array[rows], pixel_max, threads)
             probabilities /= len(networks)
             write_predictions(writer, ids, probabilities, about["labels"])
+            start = rows.stop
 
 
 if __name__ == "__main__":
@@ -66,6 +78,7 @@ if __name__ == "__main__":
         predict(
             [Path(p) for p in snakemake.input.weights],
             Path(snakemake.input.shard),
+            [Path(p) for p in snakemake.input.images],
             Path(snakemake.output[0]),
             snakemake.params.made_of["options"],
             snakemake.threads,

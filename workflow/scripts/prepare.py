@@ -1,4 +1,4 @@
-"""A train shard -> its images, straightened as a model's `preprocess` section asks, as an array to map into memory."""
+"""A shard -> its images, straightened as a model's `preprocess` section asks, as an array to map into memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 
 def prepare(shard: Path, output: Path, preprocess: dict[str, Any]) -> None:
-    """Decode and straighten the images of a shard once, for all trainings that want them so.
+    """Decode and straighten the images of a shard once, for all jobs that read them.
 
     Parameters
     ----------
@@ -53,6 +53,6 @@ def rebatch(arrays: Iterator[np.ndarray], rows: int) -> Iterator[np.ndarray]:
 if __name__ == "__main__":
     snakemake: Any  # Snakemake puts it here
 
-    with job(snakemake, f"prepare {snakemake.wildcards.shard}"), threadpool_limits(1):
+    with job(snakemake, f"prepare {snakemake.wildcards.preprocess} {snakemake.wildcards.shard}"), threadpool_limits(1):
         options = snakemake.params.made_of["options"]
         prepare(Path(snakemake.input.shard), Path(snakemake.output.images), options["preprocess"])

@@ -15,9 +15,7 @@ STEEPEST = 1.0  # pixels per row; a slant of more than 45 degrees is not correct
 MOST = 1.5  # the largest factor of stretching or shrinking, so that a one stays thinner than a zero
 
 
-def straighten(
-    images: np.ndarray, shape: Sequence[int], preprocess: dict[str, Any], out: np.ndarray | None = None
-) -> np.ndarray:
+def straighten(images: np.ndarray, shape: Sequence[int], preprocess: dict[str, Any]) -> np.ndarray:
     """Shear and stretch each image about its centre of mass.
 
     The new value of the pixel (x, y) is the old value at x̄ + slant · (y - ȳ) + step · (x - x̄) in the same row,
@@ -35,8 +33,6 @@ def straighten(
     preprocess
         Section of the model's config: `deskew`, whether to remove the slant, and `ink_spread`, the wanted
         standard deviations down and across (pixels), None to keep them.
-    out
-        The array to write to; may be `images` itself. None makes a new array.
 
     Returns
     -------
@@ -46,7 +42,7 @@ def straighten(
     deskew, ink_spread = preprocess["deskew"], preprocess["ink_spread"]
     if not deskew and ink_spread is None:
         return images
-    out = np.empty_like(images) if out is None else out
+    out = np.empty_like(images)
     count = max(1, CHUNK // images.shape[1])
     for start in range(0, len(images), count):
         rows = slice(start, start + count)
@@ -57,15 +53,6 @@ def straighten(
         chunk = resample_rows(chunk, *row_maps(chunk, deskew, ink_spread and ink_spread[1]))
         out[rows] = np.rint(chunk).reshape(len(chunk), -1)
     return out
-
-
-def straighten_for_each(models: Sequence[dict[str, Any]], images: np.ndarray, shape: Sequence[int]) -> list[np.ndarray]:
-    """Return the images preprocessed for each model (see `straighten`). Models with equal options share an array."""
-    sections = [model["preprocess"] for model in models]
-    keys = [(section["deskew"], tuple(section["ink_spread"] or ())) for section in sections]
-    distinct = dict(zip(keys, sections, strict=True))
-    straight = {key: straighten(images, shape, section) for key, section in distinct.items()}
-    return [straight[key] for key in keys]
 
 
 def row_maps(images: np.ndarray, deskew: bool, ink_spread: float | None) -> tuple[np.ndarray, np.ndarray]:

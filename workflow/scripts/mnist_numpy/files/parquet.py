@@ -6,6 +6,7 @@ gap before the footer, which other readers skip.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import zlib
@@ -21,6 +22,7 @@ from mnist_numpy.files.atomic import replacing
 from mnist_numpy.files.errors import damaged, not_ours
 
 CHECKSUM_MARK = b"CRC32 = "  # before the checksum, which has four bytes
+BLOCK_GROUPS = 8
 TAIL = 8  # bytes after the footer: its length and the mark of the format
 
 
@@ -52,6 +54,12 @@ def read_groups(path: Path, columns: list[str], groups: Iterable[int] | None = N
         except (pa.ArrowException, OSError) as error:
             raise damaged(path, error) from error
         yield table
+
+
+def join_groups(groups: Iterator[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the columns of `BLOCK_GROUPS` row groups at a time; a block of rows is predicted together."""
+    while block := list(itertools.islice(groups, BLOCK_GROUPS)):
+        yield tuple(np.concatenate(column) for column in zip(*block, strict=True))
 
 
 def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:

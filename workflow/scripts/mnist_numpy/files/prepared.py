@@ -5,6 +5,7 @@ import itertools
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def map_images(path: Path) -> np.ndarray:
 
 
 def map_shards(paths: Sequence[Path], shards: Sequence[Path]) -> list[np.ndarray]:
-    """Return the prepared images of some train shards: an array for each.
+    """Return the prepared images of some shards: an array for each.
 
     Parameters
     ----------
@@ -77,5 +78,22 @@ def map_shards(paths: Sequence[Path], shards: Sequence[Path]) -> list[np.ndarray
         opened = open_shard(shard)
         (height, width), _ = image_form(opened)
         if array.shape != (opened.metadata.num_rows, height * width) or array.dtype != np.uint8:
-            raise not_ours(path, "its images are not those of the train shard")
+            raise not_ours(path, "its images are not those of the shard")
     return arrays
+
+
+def map_for_members(paths: Sequence[Path], shard: Path, sections: Sequence[dict[str, Any]]) -> list[np.ndarray]:
+    """Return the prepared images of a shard for each member.
+
+    Parameters
+    ----------
+    paths
+        The prepared images for each different `preprocess` section, in the order of the members.
+    shard
+        The shard.
+    sections
+        The `preprocess` section of each member.
+    """
+    distinct = [section for i, section in enumerate(sections) if section not in sections[:i]]
+    arrays = [map_shards([path], [shard])[0] for path in paths]
+    return [arrays[distinct.index(section)] for section in sections]

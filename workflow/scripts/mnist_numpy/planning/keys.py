@@ -83,10 +83,10 @@ class Results:
         """Assign each training row to a fold."""
         return Needs({**self.folding, **subset(self.data, "labels")}, {"shards": self.shards("train")})
 
-    @stage("prepare/{preprocess}", images="{shard}.npy")
-    def prepare(self, preprocess: str, shard: str) -> Needs:
-        """Decode and straighten the images of a train shard."""
-        decoded = self.normalize("train", shard).outputs["shard"]
+    @stage("prepare/{preprocess}/{split}", images="{shard}.npy")
+    def prepare(self, preprocess: str, split: str, shard: str) -> Needs:
+        """Decode and straighten the images of a shard."""
+        decoded = self.normalize(split, shard).outputs["shard"]
         return Needs({"preprocess": self.preprocesses[preprocess]}, {"shard": decoded})
 
     @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
@@ -103,7 +103,7 @@ class Results:
 
         options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
         folds = self.folds().outputs["folds"]
-        images = self.images(model, [fold], self.context.tables["train"])
+        images = self.images(model, [fold], "train", self.context.tables["train"])
         return Needs(options, {"shards": self.shards("train"), "images": images, "folds": folds}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
@@ -122,7 +122,7 @@ class Results:
             {
                 "weights": self.weights(model),
                 "shard": self.normalize("train", shard).outputs["shard"],
-                "images": self.images(model, range(self.folding["count"]), [shard]),
+                "images": self.images(model, range(self.folding["count"]), "train", [shard]),
                 "folds": self.folds().outputs["folds"],
             },
         )
@@ -149,7 +149,11 @@ class Results:
         """Predict one shard of the test set with a model."""
         return Needs(
             subset(self.models[model], "predict"),
-            {"weights": self.weights(model), "shard": self.normalize("test", shard).outputs["shard"]},
+            {
+                "weights": self.weights(model),
+                "shard": self.normalize("test", shard).outputs["shard"],
+                "images": self.images(model, range(self.folding["count"]), "test", [shard]),
+            },
         )
 
     @stage("score/{model}", metrics="metrics.json")
@@ -228,11 +232,11 @@ class Results:
         """Return the shards of a split, in the order of the config."""
         return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
 
-    def images(self, model: str, folds: Iterable[int], shards: Iterable[str]) -> list[str]:
-        """Return the images of some train shards, once for each `preprocess` section of some members of a model."""
+    def images(self, model: str, folds: Iterable[int], split: str, shards: Iterable[str]) -> list[str]:
+        """Return the prepared images of some shards, for each `preprocess` section of some members of a model."""
         sections = [member_options(self.models[model], fold)["preprocess"] for fold in folds]
         names = dict.fromkeys(preprocess_name(section) for section in sections)
-        return [self.prepare(name, shard).outputs["images"] for name in names for shard in shards]
+        return [self.prepare(name, split, shard).outputs["images"] for name in names for shard in shards]
 
     def weights(self, model: str) -> list[str]:
         """Return the weights of a model's members, in the order of the folds."""

@@ -80,7 +80,7 @@ class Estimates:
 
     def prepare(self, wildcards: Any) -> Estimate:
         """Estimate a job that reads one row group at a time."""
-        return Estimate(200e6, self.max_rows("train", wildcards.shard) * self.pixels / PIXELS_SCANNED)
+        return Estimate(200e6, self.max_rows(wildcards.split, wildcards.shard) * self.pixels / PIXELS_SCANNED)
 
     def samples(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids and labels, and the few images which it shows."""
