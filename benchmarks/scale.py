@@ -1,7 +1,7 @@
-"""`make bench-scale`: time and peak memory of the stages for tables of several sizes, on this machine.
+"""`make bench-scale`: time and private memory of the stages for tables of several sizes, on this machine.
 
 Larger tables consist of the real rows and seeded distortions of them. Each stage runs in its own process and calls
-the function that its rule calls. Peak memory is what the kernel reports for that process. The script writes
+the function that its rule calls. Memory is the largest private memory of that process. The script writes
 benchmarks/scale.md and benchmarks/scale.svg.
 """
 
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from threadpoolctl import threadpool_limits
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+import compare  # noqa: E402
 import evaluate  # noqa: E402
 import folds  # noqa: E402
 import normalize  # noqa: E402
@@ -36,6 +38,7 @@ import predict  # noqa: E402
 import prepare  # noqa: E402
 import quality  # noqa: E402
 import submission  # noqa: E402
+import summarize  # noqa: E402
 import train  # noqa: E402
 from mnist_numpy.ann import augment, network  # noqa: E402
 from mnist_numpy.files import checkpoints, ingest  # noqa: E402
@@ -51,7 +54,7 @@ TYPES = dict.fromkeys(COLUMNS, pa.uint8())
 
 
 class Figures(NamedTuple):
-    """Measurements of a stage: elapsed seconds, processor seconds of all cores, and peak memory in MB."""
+    """Measurements of a stage: elapsed seconds, processor seconds of all cores, and largest private memory in MB."""
 
     seconds: float
     core_seconds: float
@@ -141,18 +144,29 @@ def run_predict(folder: Path) -> None:
     tensors = network.tensor_views(vector, [784, 256, 10], MODEL["output_bias"])
     about = {"model": MODEL, "labels": list(range(10)), "shape": list(SHAPE), "trained": []}
     checkpoints.write_weights(folder / "weights.npz", tensors, about)
-    options = {"predict": MODEL["predict"], "labels": "auto"}
+    options = {"predict": MODEL["predict"]}
     with threadpool_limits(1):
-        predict.predict([folder / "weights.npz"], folder / "shard.parquet", folder / "predictions.parquet", options)
+        files = folder / "shard.parquet", [folder / "shard.npy"], folder / "predictions.parquet"
+        predict.predict([folder / "weights.npz"], *files, options)
 
 
 def run_evaluate(folder: Path) -> None:
     """Evaluate four members, which are four copies of one member."""
-    options = {"predict": MODEL["predict"], "labels": "auto"}
-    weights, shards, images = 4 * [folder / "weights.npz"], [folder / "shard.parquet"], [folder / "shard.npy"]
-    files = folder / "folds.parquet", folder / "validation.parquet", folder / "metrics.json"
+    weights, images = 4 * [folder / "weights.npz"], [folder / "shard.npy"]
+    files = folder / "folds.parquet", folder / "part.parquet", folder / "part.json"
     with threadpool_limits(1):
-        evaluate.evaluate(weights, shards, images, *files, options)
+        evaluate.evaluate(weights, folder / "shard.parquet", images, *files, {"predict": MODEL["predict"]})
+
+
+def run_summarize(folder: Path) -> None:
+    """Join the evaluations of all shards, here one."""
+    files = folder / "validation.parquet", folder / "evaluation.json", folder / "examples.json"
+    summarize.summarize([folder / "part.parquet"], [folder / "part.json"], files, lambda text: None)
+
+
+def run_compare(folder: Path) -> None:
+    """Rank one model."""
+    compare.compare({"mlp": folder / "validation.parquet"}, {"mlp": folder / "weights.npz"}, [], folder / "table.csv")
 
 
 def run_submission(folder: Path) -> None:
@@ -172,15 +186,34 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "train": run_train,
     "predict": run_predict,
     "evaluate": run_evaluate,
+    "summarize": run_summarize,
+    "compare": run_compare,
     "submission": run_submission,
 }
 WHOLE = ("pandas", "pyarrow")
 
 
-def peak_megabytes() -> float:
-    """Return the peak memory of this process that the kernel reports, in MB."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+def peak_megabytes(interval: float = 0.02) -> Callable[[], float]:
+    """Watch this process's private memory; return a function that returns its peak, in MB.
+
+    Pages of files that are mapped are not private: the kernel drops them if memory is short, and processes share them.
+    """
+    done, peaks = threading.Event(), [0.0]
+
+    def watch() -> None:
+        while not done.wait(interval):
+            status = Path("/proc/self/status").read_text(encoding="ascii")
+            peaks[0] = max(peaks[0], int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) / 1024)  # type: ignore[index]
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+
+    def finish() -> float:
+        done.set()
+        thread.join()
+        return peaks[0]
+
+    return finish
 
 
 def measure(stage: str, folder: Path) -> Figures:
@@ -242,14 +275,14 @@ def compare_speed(figures: dict[str, Figures], rows: int) -> list[str]:
 
 
 def draw(by_rows: dict[int, dict[str, Figures]], path: Path) -> None:
-    """Plot core-seconds and peak memory against rows, on logarithmic axes."""
+    """Plot core-seconds and private memory against rows, on logarithmic axes."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for stage in STAGES:
         rows = [count for count, figures in by_rows.items() if stage in figures]
         style = "o--" if stage in WHOLE else "o-"
         left.plot(rows, [by_rows[count][stage].core_seconds for count in rows], style, label=stage)
         right.plot(rows, [by_rows[count][stage].megabytes for count in rows], style, label=stage)
-    for axes, title in ((left, "core-seconds"), (right, "peak memory, MB")):
+    for axes, title in ((left, "core-seconds"), (right, "private memory, MB")):
         axes.set(xscale="log", yscale="log", xlabel="rows", title=title)
         axes.set_xticks(list(by_rows), [f"{count:,}" for count in by_rows])
         axes.yaxis.set_major_formatter("{x:g}")
@@ -271,8 +304,9 @@ def main(all_rows: list[int], repeats: int, output: Path) -> None:
         "",
         *format_table(by_rows),
         "",
-        "Elapsed seconds / core-seconds / peak memory of the process. normalize, pandas and pyarrow "
-        f"had {THREADS} threads, the others one. Slope: the exponent with which core-seconds grow with the rows.",
+        "Elapsed seconds / core-seconds / largest private memory of the process, without mapped files. "
+        f"normalize, pandas and pyarrow had {THREADS} threads, the others one. Slope: the exponent with which "
+        "core-seconds grow with the rows.",
         "",
         *(compare_speed(by_rows[first], first) if by_rows[first].keys() >= set(WHOLE) else []),
     ]
@@ -290,8 +324,8 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, help="folder with the files of the previous stages")
     arguments = parser.parse_args()
     if arguments.stage:
-        began = time.perf_counter(), time.process_time()
+        peak, began = peak_megabytes(), (time.perf_counter(), time.process_time())
         STAGES[arguments.stage](arguments.folder)
-        print(time.perf_counter() - began[0], time.process_time() - began[1], peak_megabytes())
+        print(time.perf_counter() - began[0], time.process_time() - began[1], peak())
     else:
         main(arguments.rows, arguments.repeats, arguments.output)
