@@ -13,12 +13,15 @@ from mnist_numpy.ann import network
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import page_images
 from mnist_numpy.files import checkpoints
+from mnist_numpy.planning.captions import read_captions
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
 
 from tests.support.browser import draw_stroke
 from tests.support.evaluation import read_shards
 
+# the page has its own confusion matrix and mistakes
+SHOWN = {name: caption for name, caption in read_captions().items() if name not in ("confusion", "mistakes")}
 STROKES = {
     0: [[(0.5 + 0.2 * np.cos(angle), 0.5 + 0.32 * np.sin(angle)) for angle in np.linspace(-1.6, 4.7, 40)]],
     1: [[(0.53, 0.15), (0.5, 0.5), (0.47, 0.85)]],
@@ -52,6 +55,7 @@ def page_inputs(results: Path) -> report.Inputs:
         test=[results / "data" / "test" / "test.parquet"],
         predictions={model: [results / "predictions" / model / "test.parquet"] for model in ("best", "small")},
         figures={path.stem: path for path in results.glob("figures/*.svg")},
+        captions={name: caption._asdict() for name, caption in SHOWN.items()},
     )
 
 
@@ -77,7 +81,7 @@ def test_no_section_is_missing_and_every_figure_has_loaded(open_page):
         "img", "images => images.map(i => i.complete && i.naturalWidth > 0 && i.alt !== '')"
     )
     assert all(loaded)
-    assert page.locator("figure.plot img").count() == 6
+    assert set(page.locator("figcaption").all_text_contents()) == {caption.text for caption in SHOWN.values()}
     assert page.locator("#errors .tiles img").count() > report.MOST_ERRORS
 
 

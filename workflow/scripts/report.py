@@ -32,7 +32,7 @@ MATRIX_CLASSES = 30  # with more classes, a list of the most frequent errors rep
 
 
 class Inputs(NamedTuple):
-    """The files that the page shows; a mapping holds files by model, or figures by name."""
+    """The files that the page shows, by model or by figure, and the section and text of each figure's caption."""
 
     quality: Path
     comparison: Path
@@ -45,6 +45,7 @@ class Inputs(NamedTuple):
     test: Sequence[Path]
     predictions: Mapping[str, Sequence[Path]]
     figures: Mapping[str, Path]
+    captions: Mapping[str, Mapping[str, str]]
 
 
 def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
@@ -69,8 +70,11 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
     chosen = [best] if config["submission"]["from"] == "best" else config["submission"]["from"]
     tensors, about = read_weights(inputs.weights[best][0])
     network, obstacle = embed_network(tensors, about)
-    figures = {name: pictures.to_data_url(path.read_bytes(), "image/svg+xml") for name, path in inputs.figures.items()}
-    used = RESERVED + sum(map(len, figures.values())) + len(network["weights"] if network else "")
+    figures = [
+        {**caption, "url": pictures.to_data_url(inputs.figures[name].read_bytes(), "image/svg+xml")}
+        for name, caption in inputs.captions.items()
+    ]
+    used = RESERVED + sum(len(figure["url"]) for figure in figures) + len(network["weights"] if network else "")
     text = render_page(
         best=best,
         chosen=chosen,
@@ -256,5 +260,6 @@ if __name__ == "__main__":
             test=[Path(p) for p in given.get("test", [])],
             predictions=by_model(options["candidates"], given.get("predictions", [])),
             figures={Path(path).stem: Path(path) for path in given.figures},
+            captions=options["captions"],
         )
         report(inputs, Path(snakemake.output[0]), options["config"])

@@ -10,10 +10,12 @@ whether a job runs, but never changes the bytes of a result.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from mnist_numpy.planning.captions import read_captions
 from mnist_numpy.planning.config import member_options
 from mnist_numpy.planning.graph import Job, Needs, stage
 
-FIGURES = ("learning", "augmentation", "weights", "confusion", "mistakes", "reliability", "comparison")
+CAPTIONS = read_captions()
+FIGURES = [name for name in CAPTIONS if name != "samples"]  # these are drawn by the rule figures
 # the keys of `data` that say how to read a table
 LAYOUT = ("separator", "header", "label", "pixels", "shape", "order", "pixel_min", "pixel_max", "invert")
 
@@ -204,9 +206,10 @@ class Results:
         }
         config = {**self.settings, "models": models, "data": {**self.data, **tables}}
         # the report has its own confusion matrix and mistakes, with the images
-        figures = [name for name in FIGURES if name not in ("confusion", "mistakes")]
+        captions = {name: c._asdict() for name, c in CAPTIONS.items() if name not in ("confusion", "mistakes")}
+        drawn = {**self.figures().outputs, **self.samples().outputs}
         return Needs(
-            {"config": config, "candidates": self.candidates},
+            {"config": config, "candidates": self.candidates, "captions": captions},
             {
                 "quality": self.quality().outputs["quality"],
                 "submission": self.submission().outputs["submission"] if tables["test"] else [],
@@ -214,7 +217,7 @@ class Results:
                 "train": self.shards("train"),
                 "test": self.shards("test"),
                 "predictions": self.predictions(),
-                "figures": [self.samples().outputs["samples"], *(self.figures().outputs[name] for name in figures)],
+                "figures": [drawn[name] for name in captions],
                 "weights": [path for model in self.models for path in self.weights(model)],
                 **subset(self.figures().inputs, "histories", "examples", "comparison"),
             },

@@ -9,14 +9,14 @@ from snakemake.io import ancient, report
 from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE, digest
 from mnist_numpy.planning.jobs import IDENTITY, Jobs
+from mnist_numpy.planning.keys import CAPTIONS
 from mnist_numpy.planning.plan import UNKNOWN
 
 # what `snakemake --report` shows: published name -> category
 REPORTED = {
-    **{f"results/{name}": "Models" for name in ("comparison.csv", "figures/comparison.svg")},
-    **{f"results/figures/{name}.svg": "Training" for name in ("learning", "augmentation", "weights")},
-    **{f"results/figures/{name}.svg": "Errors" for name in ("confusion", "mistakes", "reliability")},
-    **{"results/submission.csv": "Submission", "results/figures/samples.svg": "Data"},
+    "results/comparison.csv": "Models",
+    "results/submission.csv": "Submission",
+    **{f"results/figures/{name}.svg": caption.section for name, caption in CAPTIONS.items()},
 }
 
 
@@ -78,7 +78,8 @@ class Publication:
         """Return all published paths, with their captions in `snakemake --report`."""
         paths: dict[str, Any] = {name: self.published_path(name) for name in self.names}
         for name in paths.keys() & REPORTED.keys():
-            caption = f"../report/{Path(name).stem}.rst"
+            inside = Path(name).relative_to("results").with_suffix(".rst")
+            caption = f"../report/{inside}"
             paths[name] = report(paths[name], category=REPORTED[name], caption=caption)
         return list(paths.values())
 
