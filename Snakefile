@@ -29,16 +29,20 @@ rule all:
         PUBLICATION.targets(),
 
 
+call_if_nothing_to_do(HOST, lambda: print(success_summary(HOST, PLAN, PUBLICATION.run)))
+
+
 onstart:
     hold_or_refuse()
     handle_sigterm_in_thread()
+    print_unused_tables(PLAN)
     if HOST.submits:
         warn_low_memory(HOST, RESOURCES)
         collect_submit_errors(SUBMIT_ERRORS.append)
 
 
 onsuccess:
-    print(success_summary(HOST, SETTINGS, PUBLICATION.run))
+    print(success_summary(HOST, PLAN, PUBLICATION.run))
 
 
 onerror:

@@ -11,11 +11,17 @@ from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.jobs import IDENTITY, Jobs
 from mnist_numpy.planning.keys import FIGURES
-from mnist_numpy.planning.messages import failure_summary, success_summary, warn_low_memory
+from mnist_numpy.planning.messages import failure_summary, print_unused_tables, success_summary, warn_low_memory
 from mnist_numpy.planning.plan import plan_for_host
 from mnist_numpy.planning.publication import Publication
 from mnist_numpy.planning.resources import Estimates
-from mnist_numpy.planning.snakemake_api import Host, collect_submit_errors, handle_sigterm_in_thread, hold_or_refuse
+from mnist_numpy.planning.snakemake_api import (
+    Host,
+    call_if_nothing_to_do,
+    collect_submit_errors,
+    handle_sigterm_in_thread,
+    hold_or_refuse,
+)
 
 STARTED = time.time()
 SUBMIT_ERRORS = []  # the executor's messages about jobs that it cannot run

@@ -7,10 +7,11 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from mnist_numpy.planning.plan import Plan
 from mnist_numpy.planning.resources import Estimates
 from mnist_numpy.planning.snakemake_api import Host
+from mnist_numpy.planning.tables import find_unused_tables
 
 RESUME = "run the same command again; it resumes from the last checkpoint"
 LOGS = Path("results/logs")
@@ -30,8 +31,31 @@ def warn_low_memory(host: Host, resources: Estimates) -> None:
     print(*sorted(lines), sep="\n", end="\n" if lines else "", file=sys.stderr)
 
 
-def success_summary(host: Host, settings: dict[str, Any], run: str) -> str:
-    """Return the last lines of a finished run: the accuracy, the submission and the report."""
+def describe_unused_tables(plan: Plan) -> str:
+    """Return which tables of the user are in `data/` but not in the config, and the lines to put into the config."""
+    unused = find_unused_tables(plan.tables)
+    if not unused:
+        return ""
+    lines = "\n".join(f"  {split}: {path}" for split, path in unused.items())
+    files = " and ".join(unused.values())
+    return f"note: the config does not name {files}; to train on your own tables, put into it:\ndata:\n{lines}"
+
+
+def print_unused_tables(plan: Plan) -> None:
+    """Print before the first job which tables of the user will not be used."""
+    if note := describe_unused_tables(plan):
+        print(note, file=sys.stderr)
+
+
+def format_tables(plan: Plan) -> str:
+    """Return a line with the paths of the train and test tables; of many tables, only the first ones."""
+    paths = [path for split in ("train", "test") for path in plan.tables[split].values()]
+    more = f" and {len(paths) - 4} more" if len(paths) > 5 else ""
+    return f"tables      {', '.join(paths[:4] if more else paths)}{more}"
+
+
+def success_summary(host: Host, plan: Plan, run: str) -> str:
+    """Return the last lines of a finished run: the tables, the accuracy, the submission and the report."""
     if host.in_bucket and not host.is_partial():
         return f"results  {host.bucket}/results/run-{run}/"
     if host.is_partial() or not Path("results/comparison.csv").exists():
@@ -39,15 +63,16 @@ def success_summary(host: Host, settings: dict[str, Any], run: str) -> str:
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # the row of the submission: the best model, or the model or mean that the config names
-    chosen = settings["submission"]["from"]
+    chosen = plan.settings["submission"]["from"]
     row = next((row for row in rows if chosen != "best" and row["model"] == " + ".join(chosen)), rows[0])
     accuracy = "not measured (folds.count is 1)"
     if row["accuracy"]:
         percent, low, high = (100 * float(row[key]) for key in ("accuracy", "low", "high"))
         accuracy = f"{percent:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
-    lines = [f"accuracy    {accuracy}", *format_test_accuracy(row["model"])]
-    lines += ["submission  results/submission.csv"] * bool(settings["data"]["test"])
-    return "\n".join([*lines, "report      results/report.html"])
+    lines = [format_tables(plan), f"accuracy    {accuracy}", *format_test_accuracy(row["model"])]
+    lines += ["submission  results/submission.csv"] * bool(plan.tables["test"])
+    lines += ["report      results/report.html", describe_unused_tables(plan)]
+    return "\n".join(filter(None, lines))
 
 
 def format_test_accuracy(model: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import logging
 import signal
 import sys
 import threading
@@ -120,6 +121,19 @@ def handle_sigterm_in_thread() -> None:
     handler: Any = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is threading.main_thread() and callable(handler):
         signal.signal(signal.SIGTERM, lambda *received: threading.Thread(target=handler, args=received).start())
+
+
+def call_if_nothing_to_do(host: Host, call: Callable[[], None]) -> None:
+    """Call a function after Snakemake has printed that there is nothing to do; it then calls no hook of a Snakefile."""
+
+    class Watcher(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            nothing = str(record.msg).startswith("Nothing to be done")
+            if nothing and not (host.is_partial() or host.workflow.dryrun):
+                call()
+
+    if host.plans and not host.is_module:
+        logger.addHandler(Watcher())
 
 
 def collect_submit_errors(collect: Callable[[str], None]) -> None:

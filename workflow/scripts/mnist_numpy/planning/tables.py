@@ -80,6 +80,15 @@ def pair_labels(shards: Mapping[str, str], paths: str | Sequence[str] | None, ke
     return dict(zip(shards, files, strict=False))
 
 
+def find_unused_tables(tables: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return for train and test a table in `data/` that the config does not name, if it names only the default one."""
+    files = sorted(str(path) for path in Path("data").glob("*") if path.suffix in SUFFIXES)
+    default = {split: f"data/{split}.csv.zip" for split in ("train", "test")}
+    unused = [path for path in files if path not in default.values()]
+    found = {split: next((path for path in unused if split in Path(path).name), "") for split in default}
+    return {split: path for split, path in found.items() if path and [*tables[split].values()] == [default[split]]}
+
+
 def remove_suffixes(path: str) -> str:
     """Return a file's name without the suffixes of CSV and of compressed files."""
     name = Path(path).name
