@@ -29,6 +29,7 @@ rule all:
         PUBLICATION.targets(),
 
 
+end_screen = shorten_output(HOST, Progress(lambda wildcards: RESOURCES.train(wildcards).seconds))
 call_if_nothing_to_do(HOST, lambda: print(success_summary(HOST, PLAN, PUBLICATION.run)))
 
 
@@ -42,8 +43,10 @@ onstart:
 
 
 onsuccess:
+    end_screen()
     print(success_summary(HOST, PLAN, PUBLICATION.run))
 
 
 onerror:
+    end_screen()
     print(failure_summary(log, HOST.submits, STARTED, SUBMIT_ERRORS))

@@ -84,8 +84,8 @@ def test_without_folds_page_and_figures_show_no_validation(without_folds):
 
 def test_each_epoch_is_one_line_with_the_time_left(drawn):
     lines = re.findall(
-        r"^mlp fold (\d) · epoch (\d)/4 · loss \d\.\d{4} · validation [ \d]\d\.\d\d % · "
-        r"\d+\.\dk images/s · \d+:\d\d left$",
+        r"^mlp fold (\d) · epoch (\d)/4 · loss \d\.\d{4} · accuracy on fold \1 [ \d]\d\.\d\d % · "
+        r"\d+:\d\d left · \d+\.\dk images/s$",
         drawn.said,
         re.MULTILINE,
     )
@@ -96,7 +96,12 @@ def test_jobs_are_not_listed_and_there_are_no_warnings(drawn):
     assert not re.search(r"^ +(input|output|jobid|reason):", drawn.said, re.MULTILINE)
     assert "Host:" not in drawn.said
     assert "Warning" not in drawn.said
-    assert re.search(r"^(\d+) of \1 steps \(100%\) done$", drawn.said, re.MULTILINE)
+    assert "\x1b" not in drawn.said
+    jobs = re.findall(r"^(\d+) of (\d+) jobs done", drawn.said, re.MULTILINE)
+    assert jobs == [(str(i + 1), str(len(jobs))) for i in range(len(jobs))]
+    assert re.search(
+        r" jobs done · about \d:\d\d left · train mlp fold 0, epochs 1 to 2: \d+\.\d s$", drawn.said, re.MULTILINE
+    )
 
 
 def test_a_run_ends_with_accuracy_submission_and_page(drawn):

@@ -13,6 +13,7 @@ from mnist_numpy.planning.jobs import IDENTITY, Jobs
 from mnist_numpy.planning.keys import FIGURES
 from mnist_numpy.planning.messages import failure_summary, print_unused_tables, success_summary, warn_low_memory
 from mnist_numpy.planning.plan import plan_for_host
+from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.publication import Publication
 from mnist_numpy.planning.resources import Estimates
 from mnist_numpy.planning.snakemake_api import (
@@ -21,6 +22,7 @@ from mnist_numpy.planning.snakemake_api import (
     collect_submit_errors,
     handle_sigterm_in_thread,
     hold_or_refuse,
+    shorten_output,
 )
 
 STARTED = time.time()

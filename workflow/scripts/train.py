@@ -115,8 +115,8 @@ def read_rows(
     return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(names)], shape
 
 
-def describe_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
-    """Return a sentence with the memory that training needs, and a warning if the job has less.
+def warn_low_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:
+    """Return a warning if the job has less memory than training may need, else an empty text.
 
     Parameters
     ----------
@@ -130,10 +130,12 @@ def describe_memory(shards: Sequence[Path], needs: tuple[int, int], given: float
     rows = sum(dataset.count_rows(path) for path in shards)
     fixed, per_row = needs
     needed = (fixed + per_row * rows) / 1e6
-    sentence = f"training on {rows:,} rows needs up to {needed:,.0f} MB of memory"
     if given is None or needed <= given:
-        return sentence
-    return f"{sentence}, more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
+        return ""
+    return (
+        f"training on {rows:,} rows needs up to {needed:,.0f} MB of memory, "
+        f"more than the {given:,.0f} MB the job was given: raise mem_mb of the rule train"
+    )
 
 
 def score_epoch(trainer: training.Trainer, rows: training.Rows, held_out: training.Rows) -> dict[str, float]:
@@ -161,15 +163,15 @@ def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left:
     seconds_left
         Estimated time to the last epoch of this member, from the speed so far.
     """
-    score = f"validation {100 * row['validation_accuracy']:5.2f} %"
+    score = f"accuracy on fold {checkpoint.fold} {100 * row['validation_accuracy']:5.2f} %"
     if np.isnan(row["validation_accuracy"]):
-        score = f"training {100 * row['train_accuracy']:5.2f} %"
+        score = f"training accuracy {100 * row['train_accuracy']:5.2f} %"
     total = checkpoint.total_epochs
     minutes, seconds = divmod(round(seconds_left), 60)
     left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
         f"{checkpoint.model} fold {checkpoint.fold} · epoch {row['epoch']:{len(str(total))}.0f}/{total} · "
-        f"loss {row['train_loss']:.4f} · {score} · {row['images_per_second'] / 1000:.1f}k images/s · {left} left"
+        f"loss {row['train_loss']:.4f} · {score} · {left} left · {row['images_per_second'] / 1000:.1f}k images/s"
     )
 
 
@@ -181,7 +183,8 @@ if __name__ == "__main__":
     with job(snakemake, name) as say:
         before = snakemake.input.get("previous", None)
         shards = [Path(p) for p in snakemake.input.shards]
-        say(describe_memory(shards, params.memory, snakemake.resources.get("mem_mb")))
+        if warning := warn_low_memory(shards, params.memory, snakemake.resources.get("mem_mb")):
+            say(warning)
         train(
             shards=shards,
             images=[Path(p) for p in snakemake.input.images],

@@ -16,6 +16,8 @@ from snakemake.logging import logger
 
 from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.hold import HoldError, hold_folder
+from mnist_numpy.planning.progress import Progress
+from mnist_numpy.planning.terminal import ShortOutput
 
 
 class Host:
@@ -134,6 +136,27 @@ def call_if_nothing_to_do(host: Host, call: Callable[[], None]) -> None:
 
     if host.plans and not host.is_module:
         logger.addHandler(Watcher())
+
+
+def shorten_output(host: Host, progress: Progress) -> Callable[[], None]:
+    """Print Snakemake's messages in short, unless the user asks for others by an option or another profile.
+
+    Returns
+    -------
+    Callable
+        Ends the overwriting of lines on a terminal; to be called before the last lines of a run are printed.
+    """
+    settings = getattr(host.workflow, "output_settings", None)
+    default = next((handler for handler in logger.handlers if handler.name == "DefaultStreamHandler"), None)
+    if settings and default and host.plans and not host.is_module and not settings.verbose:
+        quiet = {getattr(part, "name", part) for part in settings.quiet or ()}
+        if quiet == {"RULES", "HOST"}:  # as in profiles/default
+            workflow = host.workflow
+            output = ShortOutput(default, lambda: workflow.dag.needrun_jobs(), lambda: workflow.dryrun, progress)
+            logger.removeHandler(default)
+            logger.addHandler(output)
+            return output.end_screen
+    return lambda: None
 
 
 def collect_submit_errors(collect: Callable[[str], None]) -> None:

@@ -1,0 +1,148 @@
+"""The progress of a run: names of jobs, the time that is left, and what is left to Snakemake's own output."""
+
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mnist_numpy.planning import progress as module
+from mnist_numpy.planning.progress import Progress, name_job
+from mnist_numpy.planning.terminal import ShortOutput, count_jobs
+
+from tests.support.terminal import render, run_in_terminal
+
+SCRIPTS = Path(module.__file__).parents[2]
+BLOCKS = [(fold, epoch) for fold in ("0", "1") for epoch in ("0010", "0020")]
+
+
+def start(progress: Progress, number: int, fold: str, epoch: str) -> None:
+    before = [f"epoch-{int(epoch) - 10:04d}.npz"] if epoch != "0010" else []
+    progress.start(number, "train", {"model": "mlp", "fold": fold, "epoch": epoch, "key": "0"}, before)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def progress(clock) -> Progress:
+    """Two members with two jobs each, of which two run at the same time."""
+    progress = Progress(lambda wildcards: 5)
+    jobs = [SimpleNamespace(model="mlp", fold=fold, epoch=epoch) for fold, epoch in BLOCKS]
+    progress.plan(SimpleNamespace(rule=SimpleNamespace(name="train"), wildcards=job) for job in jobs)
+    start(progress, 1, "0", "0010")
+    start(progress, 2, "1", "0010")
+    return progress
+
+
+def test_the_name_of_a_job_has_model_fold_and_epochs():
+    train = {"model": "mlp", "fold": "2", "epoch": "0020", "key": "0123456789"}
+    assert name_job("train", train, ["a.npy", "x/epoch-0010.npz", "x/epoch-0010.csv"]) == (
+        "train mlp fold 2, epochs 11 to 20"
+    )
+    assert name_job("train", train, ["a.npy"]) == "train mlp fold 2, epochs 1 to 20"
+    assert name_job("normalize", {"split": "test", "shard": "test", "key": "0"}, []) == "normalize test"
+    assert name_job("folds", {"key": "0"}, []) == "folds"
+
+
+def test_the_time_left_is_known_from_epochs_and_from_finished_jobs(progress, clock):
+    assert progress.seconds_left() is None
+    clock.now = 8
+    progress.read_epoch("mlp fold 0", 8)  # one second per epoch
+    # the other job has printed no line yet
+    assert progress.seconds_left() == 20
+    progress.read_epoch("mlp fold 1", 8)
+    assert progress.seconds_left() == 12
+    clock.now = 10
+    assert progress.finish(1) == ("train mlp fold 0, epochs 1 to 10", 10)
+    progress.finish(2)
+    assert progress.seconds_left() == 10
+    start(progress, 3, "0", "0020")
+    clock.now = 14  # without lines of epochs, as in a file
+    assert progress.seconds_left() == 10
+    progress.finish(3)
+    # a member that trains alone is not faster
+    assert progress.seconds_left() == pytest.approx(10 * 24 / 30)
+
+
+def test_other_jobs_take_some_time(progress, clock):
+    clock.now = 10
+    progress.finish(1)
+    before = progress.seconds_left()
+    progress.plan([SimpleNamespace(rule=SimpleNamespace(name="report"))])
+    assert progress.seconds_left() == before + 0.75
+
+
+def test_rules_with_one_job_are_summed_up():
+    assert count_jobs({"folds": 1, "export": 4, "train": 12, "all": 1, "total": 18}) == (
+        "18 jobs: 12 train, 4 export, 2 others"
+    )
+
+
+class Recorder(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def test_unknown_messages_are_left_to_snakemake(progress, clock):
+    own, output = Recorder(), None
+    output = ShortOutput(own, lambda: [], lambda: False, progress)
+    for event, message, values in (
+        ("", "Select jobs to execute...", {}),
+        ("", "a warning", {}),
+        ("error", "an error", {}),
+        ("job_finished", "finished, in another version of Snakemake", {"number": 1}),
+        ("job_error", "an error of an unknown job", {"jobid": 77}),
+        ("job_error", "", {"jobid": 2}),
+        ("job_finished", "", {"job_id": 1}),
+        ("progress", "", {"done": 1, "total": 4}),
+    ):
+        output.handle(logging.makeLogRecord({"event": event, "msg": message, **values}))
+    assert own.messages == [
+        "a warning",
+        "an error",
+        "finished, in another version of Snakemake",
+        "an error of an unknown job",
+        "not finished: train mlp fold 1, epochs 1 to 10",
+        "1 of 4 jobs done · train mlp fold 0, epochs 1 to 10: 0.0 s",
+    ]
+
+
+WRITER = """
+import os, sys, time
+from mnist_numpy.planning.progress import Progress
+from mnist_numpy.planning.terminal import Screen
+progress = Progress(lambda wildcards: 1)
+for fold in "01":
+    progress.start(int(fold), "train", {"model": "mlp", "fold": fold, "epoch": "0040"}, [])
+screen = Screen(progress)
+for text in sys.argv[1:]:
+    os.write(2, text.encode())
+    time.sleep(0.1)
+screen.close()
+os.write(2, b"the end")
+"""
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_line_of_an_epoch_overwrites_the_one_before(tmp_path, width):
+    def line(fold: int, epoch: int) -> str:
+        return f"mlp fold {fold} · epoch {epoch:2d}/40 · loss 0.0312 · {'x' * 50} · {epoch}\n"
+
+    command = [sys.executable, "-c", WRITER, line(0, 7), line(1, 8), "a warning: ü\nno end", " of line\n", line(0, 9)]
+    code, written = run_in_terminal([*command, "no end of line at the end\n"], tmp_path, width, PYTHONPATH=str(SCRIPTS))
+    assert code == 0
+    # what is seen just before the last text, and at the end
+    *before, run, _ = render(written[: written.index("no end of line at")].rpartition("\r")[0])
+    members = [line(0, 9)[: width - 1].rstrip("\n"), line(1, 8)[: width - 1].rstrip("\n")]
+    assert before == ["a warning: ü", "no end of line", *members]
+    assert run.startswith("0 of 0 jobs done")
+    assert render(written) == ["a warning: ü", "no end of line", "no end of line at the end", "the end"]
