@@ -2,6 +2,8 @@
 
 import copy
 import functools
+from collections.abc import Container
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from mnist_numpy.planning import view
 from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.config import member_options, read_settings
 from mnist_numpy.planning.graph import find_jobs_to_run
+from mnist_numpy.planning.keys import Results
 from mnist_numpy.planning.plan import load_plan
 from mnist_numpy.planning.software import Software
 
@@ -21,8 +24,6 @@ from tests.support.workspace import ROOT
 OPTIONS = {f"{option.path[0]}: {option.name}": option for option in options()}
 ROWS = {f"{heading}: {row[0].strip('`')}": row for heading, row in readme_tables() if heading in SCHEMA["properties"]}
 WORDS = {row[0]: set(row[1].split(", ")) - {""} for heading, row in readme_tables() if heading == "What reruns when"}
-# the models of the finished run that have the keys of an optimizer or schedule
-HAS = {"": "adam", "adam": "adam", "sgd": "sgd", "norm_rms": "norm_rms", "cosine": "norm_rms"}
 # the YAML examples of the README
 EXAMPLES = [
     yaml.safe_load(block.split("```")[0])
@@ -82,12 +83,24 @@ def software() -> Software:
     return Software(Cache(None))
 
 
-def planned_here() -> set[str]:
-    """Return the jobs that would run in the current folder, named as by `planned_jobs`."""
+def results_here() -> Results:
+    """Return the results of the config in the current folder."""
     plan = load_plan()
     plan.software = software()
-    results = plan.results()
-    jobs = find_jobs_to_run(view.final_results(results).values(), results.makers, plan.exists)
+    return plan.results()
+
+
+def find_model(of: str) -> str | None:
+    """Return the first model of the finished run that has the keys of an optimizer or schedule."""
+    models = read_settings(FINISHED, [])["models"]
+    return next((m for m, o in models.items() if of in ("", o["optimizer"]["name"], o["schedule"]["name"])), None)
+
+
+def planned_here(made: Container[str]) -> set[str]:
+    """Return the jobs that would run in the current folder, named as by `planned_jobs`; `made` are files that exist."""
+    results = results_here()
+    wanted = view.final_results(results).values()
+    jobs = find_jobs_to_run(wanted, results.makers, lambda path: path in made or Path(path).exists())
     return {" ".join([job.rule, *(f"{v:04d}" if n == "epoch" else str(v) for n, v in job.wildcards.items())])
             for job in jobs}  # fmt: skip
 
@@ -95,18 +108,23 @@ def planned_here() -> set[str]:
 @pytest.mark.parametrize("name", OPTIONS)
 def test_changing_an_option_reruns_what_the_readme_says(name, finished, monkeypatch):
     option = OPTIONS[name]
-    path = [HAS[option.of] if key == "*" else key for key in option.path]
-    before = read_settings(FINISHED, [])
+    model = find_model(option.of)
+    path = [model or "sgd" if key == "*" else key for key in option.path]
     after = copy.deepcopy(FINISHED)
+    if not model:  # a new optimizer: compare with a run that would have it
+        after["models"]["sgd"]["optimizer"] = {"name": option.of}
+    finished.configure(after)
+    monkeypatch.chdir(finished.path)
+    made = set() if model else {*view.all_results(results := results_here()).values(), *results.makers}
+    before: Any = read_settings(after, [])
     section = after
     for key in path[:-1]:
         section, before = section.setdefault(key, {}), before[key]
     section[path[-1]] = other_value(name, before[path[-1]])
     finished.configure(after)
-    monkeypatch.chdir(finished.path)
-    jobs = planned_here()
+    jobs = planned_here(made)
     # Snakemake uses the same planner; every eighth time Snakemake itself is run
-    assert list(OPTIONS).index(name) % 8 or planned_jobs(finished.plan().stdout) == jobs
+    assert list(OPTIONS).index(name) % 8 or made or planned_jobs(finished.plan().stdout) == jobs
     assert rules_of(jobs) == WORDS[ROWS[name][4]]
     if path[0] == "models":
         of_models = {job.split()[1] for job in jobs if job.split()[0] in ("train", "export", "evaluate", "predict")}

@@ -5,14 +5,32 @@ during all passes of an update, and several threads share the pieces.
 """
 
 import math
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol, Required, TypedDict
 
 import numpy as np
 
-from mnist_numpy.ann.options import OptimizerOptions, ScheduleOptions
-
 FLUSH_STEPS = 256
 FLUSH_BELOW = 1e-20  # at a decay of 0.9 this becomes denormal (below 1e-38) after about 390 steps
+
+
+class OptimizerOptions(TypedDict, total=False):
+    """The section `optimizer`. The other keys depend on `name`, a key of `OPTIMIZERS`."""
+
+    name: Required[str]
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    momentum: float
+    decay: float
+    reset_every: int
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """The section `schedule`. Only `cosine` has the other keys."""
+
+    name: Required[Literal["constant", "cosine"]]
+    warm_up: float
+    final: float
 
 
 class Piece(NamedTuple):

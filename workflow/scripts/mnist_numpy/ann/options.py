@@ -1,26 +1,8 @@
 """Types of the options that training reads: a model's section of the config, already validated by the schema."""
 
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, TypedDict
 
-
-class OptimizerOptions(TypedDict, total=False):
-    """The section `optimizer`. The other keys depend on `name`, a key of `optimizers.OPTIMIZERS`."""
-
-    name: Required[str]
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    momentum: float
-    decay: float
-    reset_every: int
-
-
-class ScheduleOptions(TypedDict, total=False):
-    """The section `schedule`. Only `cosine` has the other keys."""
-
-    name: Required[Literal["constant", "cosine"]]
-    warm_up: float
-    final: float
+from mnist_numpy.ann.optimizers import OptimizerOptions, ScheduleOptions
 
 
 class ModelOptions(TypedDict):
