@@ -1,5 +1,6 @@
 # make run     train the networks and write results/submission.csv and results/report.html
 # make why     print which jobs would run, and why
+# make diff    print what changed since the run before (ARGS="--configfile other.yaml" compares with another run)
 # make verify  compare all results with their checksums
 # make prune   print how many results the config does not need, and delete them after a question
 # make clean   delete all results and Snakemake's metadata
@@ -34,7 +35,7 @@ endif
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run why verify prune inspect clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
+.PHONY: run why diff verify prune inspect clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
 
 run: setup
@@ -89,6 +90,9 @@ bench-scale: $(VENV)/dev
 
 why verify prune: setup
 	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.planning $@ $(ARGS)
+
+diff: setup
+	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.compare_runs $(ARGS)
 
 inspect: setup
 	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }

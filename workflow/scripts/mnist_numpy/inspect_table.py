@@ -62,10 +62,15 @@ def inspect(path: Path) -> Iterator[str]:
         cells = [column[number] for column in labels]
         name = str(classes[int(np.argmax(np.array(cells, float)))]) if len(cells) > 1 else "".join(cells) or "no label"
         yield f"\nrow {number + 1}: {format_names([name]) if cells else name}"
-        yield from ("".join(INK[int(value) * len(INK) // 256] * 2 for value in line).rstrip() for line in picture)
+        yield from map(str.rstrip, draw_lines(picture))
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows, all valid"
     yield f"\n{yaml.safe_dump({'data': make_config(path, layout, head)}, sort_keys=False, default_flow_style=None)}"
+
+
+def draw_lines(picture: np.ndarray) -> list[str]:
+    """Return an image of uint8 as lines of text, with two characters per pixel."""
+    return ["".join(INK[int(value) * len(INK) // 256] * 2 for value in line) for line in picture]
 
 
 def detect_for_training(path: Path, keys: dict[str, str]) -> tuple[Layout, np.ndarray, str]:

@@ -1,8 +1,8 @@
 """The view: the published names in results/, each a copy of a file in the store or a link to it.
 
-The rule `publish` writes the view. `published.json` says which file of the store each name shows. `requested.json` is
-the only input that Snakemake compares by date. If the view is not up to date, the planner dates it now, so that
-`publish` runs whichever name is a target.
+The rule `publish` writes the view. `published.json` says which file of the store each name shows, and which one it
+showed in the run before. `requested.json` is the only input that Snakemake compares by date. If the view is not up to
+date, the planner dates it now, so that `publish` runs whichever name is a target.
 """
 
 import contextlib
@@ -104,6 +104,15 @@ def read_published(place: Callable[[str], Path]) -> dict[str, dict[str, str]]:
         return {}  # there is no view yet, or its list is damaged
 
 
+def read_previous(place: Callable[[str], Path]) -> dict[str, str]:
+    """Return the view of the run before: published name -> path in the store; nothing if there was no other run."""
+    try:
+        previous = json.loads(place(PUBLISHED).read_text(encoding="utf-8"))["previous"]
+        return {name: path for name, path in previous.items() if isinstance(path, str)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def is_published(name: str, path: str, entry: Mapping[str, str], place: Callable[[str], Path], cache: Cache) -> bool:
     """Return whether a published file is a copy of a file of the store, or a link to it.
 
@@ -183,7 +192,8 @@ def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
     """Publish files of the store under their names, each atomically, and remove stale names.
 
     Files are copied, so that an edit of a published file does not change the store. Large files are linked if the
-    file system has links. Until all names are published, `published.json` has no checksum for any of them.
+    file system has links. Until all names are published, `published.json` has no checksum for any of them. If a name
+    showed another file, the whole view before is saved there as that of the run before.
 
     Parameters
     ----------
@@ -199,16 +209,20 @@ def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
     InputError
         If a file of the store is not the one that its record describes.
     """
-    published = {name: entry for name, entry in read_published(place).items() if name not in stale}
+    before, previous = read_published(place), read_previous(place)
+    differs = stale or any(before[name]["from"] != path for name, path in names.items() if name in before)
+    if differs and all(entry["from"] for entry in before.values()):  # otherwise that publication did not finish
+        previous = {name: entry["from"] for name, entry in before.items()}
+    published = {name: entry for name, entry in before.items() if name not in stale}
     published |= {name: {"from": "", "sha256": ""} for name in names}
     for name in stale:
         place(name).unlink(missing_ok=True)
-    write_json(place(PUBLISHED), {"files": published})
+    write_json(place(PUBLISHED), {"files": published, "previous": previous})
     for name, path in names.items():
         place(name).parent.mkdir(parents=True, exist_ok=True)
         published[name] = {"from": path, "sha256": verify_checksum(place(path))}
         copy_or_link(place(path), place(name))
-    write_json(place(PUBLISHED), {"files": dict(sorted(published.items()))})
+    write_json(place(PUBLISHED), {"files": dict(sorted(published.items())), "previous": previous})
 
 
 def copy_or_link(source: Path, target: Path) -> None:
