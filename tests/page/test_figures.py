@@ -27,6 +27,15 @@ def test_every_figure_that_has_a_caption_is_published_as_svg(drawn):
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_a_caption_without_a_section_is_an_error(tmp_path):
+    (tmp_path / ".#one.rst").write_text("of an editor", encoding="utf-8")
+    (tmp_path / "one.rst").write_text("{# Data #}\nOne figure.\n", encoding="utf-8")
+    assert read_captions(tmp_path) == {"one": ("Data", "One figure.")}
+    (tmp_path / "two.rst").write_text("Another figure.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"two\.rst: the first line must be"):
+        read_captions(tmp_path)
+
+
 def test_the_html_report_has_the_section_of_every_caption():
     templates = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "report").glob("*.j2"))
     assert set(re.findall(r'plots\(figures, "(\w+)"\)', templates)) == {caption.section for caption in FIGURES.values()}
