@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ rule fetch:
     output: "digits/tables/test.csv"
     shell: "test ! -e tables/broken && cp {input} {output}"
 """
+LOCAL = '"mnist-numpy/workflow/Snakefile"'
 BIGGER = """
 from pathlib import Path
 
@@ -27,7 +29,7 @@ DIGITS = {
 }
 
 module mnist:
-    snakefile: "mnist-numpy/Snakefile"
+    snakefile: "mnist-numpy/workflow/Snakefile"
     config: DIGITS
     prefix: "digits"
 
@@ -72,6 +74,18 @@ def plan(bigger: Workspace, old: str = "", new: str = "", rules: str = FETCH, ch
     """Replace a text in the larger workflow, and return what would run."""
     rewrite(bigger, old, new, rules)
     return bigger.plan(check=check).stdout
+
+
+def read_from_git(bigger: Workspace) -> dict[str, str]:
+    """Move this workflow to a git repository elsewhere; return variables that make it a repository on GitHub."""
+    repository = bigger.path / "mnist-numpy"
+    identity = ("-c", "user.name=someone", "-c", "user.email=someone@example.org")
+    for command in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "all"), ("tag", "v1")):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    repository.rename(bigger.path.with_name("elsewhere"))
+    git = {"COUNT": "1", "KEY_0": f"url.file://{bigger.path.with_name('elsewhere')}.insteadOf"}
+    git["VALUE_0"] = "https://github.com/someone/mnist-numpy"
+    return {"XDG_CACHE_HOME": f"{bigger.path}-cache", **{f"GIT_CONFIG_{name}": value for name, value in git.items()}}
 
 
 def rules_of(output: str) -> set[str]:
@@ -152,3 +166,15 @@ def test_a_table_that_a_rule_makes_is_identified_by_its_content(bigger, real_tes
     # the same table, made again, is recognized
     table.touch()
     assert rules_of(bigger.snakemake().stdout) == {"identify", "publish"}
+
+
+def test_the_rules_can_be_read_from_git(bigger):
+    variables, table = read_from_git(bigger), bigger.read("digits/results/submission.csv")
+    for function in ('gitfile("../elsewhere"', 'github("someone/mnist-numpy"'):
+        rewrite(bigger, LOCAL, f'{function}, path="workflow/Snakefile", tag="v1")')
+        assert "Nothing to be done" in bigger.snakemake("--dry-run", **variables).stdout  # the keys are the same
+    snakefile = bigger.path / "Snakefile"
+    changed = '"submission": {"columns": ["id", "digit"]}, "folds"'
+    snakefile.write_text(snakefile.read_text(encoding="utf-8").replace('"folds"', changed), encoding="utf-8")
+    assert rules_of(bigger.snakemake(**variables).stdout) == {"submission", "report", "publish"}
+    assert bigger.read("digits/results/submission.csv") == table.replace(b"ImageId,Label", b"id,digit")

@@ -1,11 +1,6 @@
 # Shared by all rules: the validated config, the plan of its jobs, and the functions that the rules use.
 
-import sys
 import time
-from pathlib import Path
-
-RULES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-sys.path.insert(0, str((RULES.parent / "scripts").resolve()))
 
 from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE

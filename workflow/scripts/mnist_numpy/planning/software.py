@@ -3,9 +3,12 @@
 import functools
 import importlib.metadata
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.files.checksum import checksum
 from mnist_numpy.files.json_file import write_json
@@ -85,8 +88,12 @@ class Software:
 
 @functools.cache
 def package_version(module: str) -> str:
-    """Return the installed version of the package of a module."""
-    return importlib.metadata.version(distribution_name(module))
+    """Return the installed version of the package of a module; raise WorkflowError if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution_name(module))
+    except importlib.metadata.PackageNotFoundError:
+        install = f"{sys.executable} -m pip install -r {SCRIPTS.parents[1]}/requirements.txt"
+        raise WorkflowError(f"the package {module} is not installed; install all packages: {install}") from None
 
 
 def read_definitions(store: Path, code: str) -> dict[str, str]:
