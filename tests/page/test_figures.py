@@ -1,10 +1,12 @@
 """The figures, Snakemake's own report of them, and the text that a run prints."""
 
+import json
 import re
 from xml.etree import ElementTree
 
 import pytest
 from mnist_numpy.planning.captions import read_captions
+from mnist_numpy.planning.publication import REPORTED
 
 from tests.support.workspace import ROOT, Workspace
 
@@ -70,6 +72,11 @@ def test_snakemakes_own_report_has_every_figure_with_its_caption(drawn):
         assert f"{name}.svg" in page
         assert FIGURES[name].text.count(".") == 1, "a caption is one sentence"
         assert FIGURES[name].text[:40] in page
+    for name, (_, title) in REPORTED.items():
+        [labels] = re.findall(rf'"{name}": \{{"name": [^}}]*"labels": (\{{[^}}]*\}})', page)
+        assert json.loads(labels) == {"result": title}
+    for row in drawn.read("results/comparison.csv").decode().splitlines()[1:]:
+        assert "</td>\\n<td>".join(row.split(",")[:5]) in page  # the comparison as a table
 
 
 def test_a_changed_template_rebuilds_only_the_page(drawn):

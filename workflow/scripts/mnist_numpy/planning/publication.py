@@ -12,11 +12,12 @@ from mnist_numpy.planning.jobs import IDENTITY, Jobs
 from mnist_numpy.planning.keys import CAPTIONS
 from mnist_numpy.planning.plan import UNKNOWN
 
-# what `snakemake --report` shows: published name -> category
+# what `snakemake --report` shows: published name -> category and title
 REPORTED = {
-    "results/comparison.csv": "Models",
-    "results/submission.csv": "Submission",
-    **{f"results/figures/{name}.svg": caption.section for name, caption in CAPTIONS.items()},
+    "results/report.html": ("Models", "All results on one page"),
+    "results/comparison.csv": ("Models", "Comparison as a table"),
+    "results/submission.csv": ("Submission", "Submission"),
+    **{f"results/figures/{name}.svg": (caption.section, name.capitalize()) for name, caption in CAPTIONS.items()},
 }
 
 
@@ -75,12 +76,12 @@ class Publication:
         return name.replace("results", f"results/run-{self.run}", 1) if self.host.in_bucket else name
 
     def outputs(self) -> list[Any]:
-        """Return all published paths, with their captions in `snakemake --report`."""
+        """Return all published paths, with their titles and captions in `snakemake --report`."""
         paths: dict[str, Any] = {name: self.published_path(name) for name in self.names}
         for name in paths.keys() & REPORTED.keys():
             inside = Path(name).relative_to("results").with_suffix(".rst")
-            caption = f"../report/{inside}"
-            paths[name] = report(paths[name], category=REPORTED[name], caption=caption)
+            caption, (category, title) = f"../report/{inside}", REPORTED[name]
+            paths[name] = report(paths[name], category=category, labels={"result": title}, caption=caption)
         return list(paths.values())
 
     def targets(self) -> list[str]:
