@@ -63,7 +63,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakefmt --check Snakefile workflow
 	@# all rules use the environment of `make setup`, so they name no conda environment or container
 	@$(BIN)/snakemake --lint >$(VENV)/lint.txt 2>&1 || true; \
 	if grep -E '^ +\* ' $(VENV)/lint.txt | grep -v 'Specify a conda environment or container'; then cat $(VENV)/lint.txt; exit 1; fi
@@ -71,7 +71,7 @@ lint: $(VENV)/dev
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt workflow
+	$(BIN)/snakefmt Snakefile workflow
 
 lock: $(VENV)/dev
 	@for list in $(LOCKS); do \

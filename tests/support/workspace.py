@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-PARTS = ("Makefile", "requirements.txt", "workflow", "config", "profiles")
+PARTS = ("Snakefile", "Makefile", "requirements.txt", "workflow", "config", "profiles")
 NAMED = ("--quiet", "host")  # the default profile does not print the jobs' names, but the tests read them
 SMALL_CONFIG = {
     "data": {"train": "data/train.csv", "test": "data/test.csv"},

@@ -74,7 +74,7 @@ CASES = {
     "defaults spelled out, 0 for 0.0": (model("adam", **SPELLED_OUT), NOTHING),
     "4.0 epochs for 4": (model("adam", epochs=4.0), NOTHING),
     "threads": (model("adam", threads=2), NOTHING),
-    "a touch of every input, script and rule": (touch("data/*", "workflow/**/*", "profiles/*/*"), NOTHING),
+    "a touch of every input, script and rule": (touch("data/*", "workflow/**/*", "Snakefile", "profiles/*/*"), NOTHING),
     "a docstring": (edit(f"{SCRIPTS}/mnist_numpy/ann/network.py", '"""The network', '"""A network'), NOTHING),
     "a comment in a module": (append(f"{SCRIPTS}/mnist_numpy/harness.py", "\n# a comment\n"), NOTHING),
     "a line break in a module": (

@@ -1,0 +1,4 @@
+# The workflow is in workflow/Snakefile. `snakemake` reads this file first, and finds the default profile beside it.
+
+
+include: "workflow/Snakefile"
