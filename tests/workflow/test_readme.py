@@ -2,15 +2,15 @@
 
 import re
 import shlex
+import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from mnist_numpy.ann.preprocess import straighten
 
-from tests.support.workspace import ROOT, SMALL_CONFIG
+from tests.support.workspace import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 README = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
@@ -27,32 +27,29 @@ COMMANDS = sorted(
 TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)))
 
 
-def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, monkeypatch):
-    [code] = [text for language, text in BLOCKS if language == "python" and "np.load" in text]
-    monkeypatch.chdir(undisturbed.path)
-    shard = pq.read_table("results/data/train/train.parquet")
-    images = np.array(shard["image"].to_pylist(), np.uint8).reshape(-1, 784)
-    names = {"image": straighten(images, (28, 28), SMALL_CONFIG["models"]["mlp"]["preprocess"])}
-    exec(code, names)
-    validation = pq.read_table("results/models/mlp/validation.parquet").to_pandas()
-    mine = (validation.fold == 0).to_numpy()
-    assert len(code.strip().splitlines()) <= 7
-    np.testing.assert_array_equal(names["label"][mine], validation.predicted[mine])
-
-
-def test_the_numpy_code_for_preprocessing_does_what_the_default_does(real_train):
-    [code] = [text for language, text in BLOCKS if language == "python" and "slant" in text]
-    odd = np.zeros((5, 28, 28), np.uint8)  # a blank image, one row, a steep stroke, and images with ink up to the edges
-    odd[1, 9, 3:20] = 255
-    odd[2, range(13, 16), [2, 13, 25]] = 255
-    odd[3:] = np.random.default_rng(0).integers(0, 256, (2, 28, 28))
-    given = np.array([*(row[1:] for row in real_train[1:]), *odd.reshape(5, -1)], np.uint8)
-    names = {"np": np, "image": given.copy()}
-    exec(code, names)
-    default = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["models"]["mlp"]
-    apart = np.abs(names["image"].reshape(-1, 784) - straighten(given, (28, 28), default["preprocess"]))
-    assert apart.max() <= 1
-    assert np.mean(apart > 0) < 0.001
+def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path):
+    """In a folder with preprocess.py alone, where nothing else of the package can be imported."""
+    define, use = [text for language, text in BLOCKS if language == "python" and "weights" in text]
+    shutil.copy(ROOT / "workflow/scripts/mnist_numpy/ann/preprocess.py", tmp_path)
+    for split in ("train", "test"):
+        shard = pq.read_table(undisturbed.path / f"results/data/{split}/{split}.parquet")
+        np.save(tmp_path / f"{split}.npy", np.array(shard["image"].to_pylist(), np.uint8).reshape(-1, 784))
+    validation = pq.read_table(undisturbed.path / "results/models/mlp/validation.parquet").to_pandas()
+    predictions = pq.read_table(undisturbed.path / "results/predictions/mlp/test.parquet").to_pandas()
+    folder = tmp_path.as_posix()
+    lines = [
+        define,
+        f"images = np.load('{folder}/test.npy')",
+        use.replace("range(4)", "range(2)"),
+        f"np.savez('{folder}/out', mean=probabilities, member=predict(members[1], np.load('{folder}/train.npy')))",
+    ]
+    (tmp_path / "use.py").write_text("\n".join(lines), encoding="utf-8")
+    subprocess.run([sys.executable, tmp_path / "use.py"], cwd=undisturbed.path, check=True, env={})
+    found, mine = np.load(tmp_path / "out.npz"), (validation.fold == 1).to_numpy()
+    assert len(define.strip().splitlines()) <= 15
+    np.testing.assert_allclose(found["mean"], np.stack(predictions.probabilities), atol=1e-6)
+    np.testing.assert_allclose(found["member"][mine], np.stack(validation.probabilities[mine]), atol=1e-6)
+    np.testing.assert_array_equal(found["mean"].argmax(axis=1), predictions.label)
 
 
 def test_the_example_with_scikit_learn_works(make_workspace, monkeypatch):

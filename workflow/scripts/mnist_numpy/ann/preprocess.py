@@ -3,6 +3,8 @@
 Slant and size depend on the writer, not on the digit. R. G. Casey, "Moment normalization of handprinted
 characters", IBM Journal of Research and Development 14 (1970), removes them by an affine map that is computed
 from the moments of the ink. Here it is a stretch along the columns, then a stretch and a shear along the rows.
+
+This file imports nothing but NumPy, so that it can be copied beside weights.npz (docs/weights.md).
 """
 
 from collections.abc import Sequence
