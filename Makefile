@@ -14,6 +14,7 @@
 # make bench-accuracy  measure the accuracy of the default model with changed options (ARGS='"learning_rate: 0.002"')
 # make bench-scale  measure time and memory for growing tables: benchmarks/scale.md and scale.svg
 # make inspect TABLE=path  print the layout of a table and the lines to put into a config
+# make predict IMAGE=path  predict photos of handwritten digits with the trained networks (several: IMAGE="*.jpg")
 # make help    print this list
 
 CORES ?= 4
@@ -35,7 +36,7 @@ endif
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run why diff verify prune inspect clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
+.PHONY: run why diff verify prune inspect predict clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
 
 run: setup
@@ -97,6 +98,12 @@ diff: setup
 inspect: setup
 	@test -n "$(TABLE)" || { echo "make inspect: name a table: make inspect TABLE=data/train.csv.zip" >&2; exit 1; }
 	@PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.inspect_table "$(TABLE)"
+
+# IMAGE is one name, which may have blanks, or several names or patterns
+predict: setup
+	@test -n "$(IMAGE)" || { echo "make predict: name a photo of a digit: make predict IMAGE=photo.jpg" >&2; exit 1; }
+	@if [ -e "$(IMAGE)" ]; then set -- "$(IMAGE)"; else set -- $(IMAGE); fi; \
+	PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.predict_photos "$$@"
 
 clean:
 	rm -rf results/* .snakemake
