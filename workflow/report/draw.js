@@ -154,6 +154,8 @@ function startDrawing() {
     if (strokes.length) return drawStrokes(context, strokes, pad.width, pad.width / 14, getComputedStyle(pad).color);
     Object.assign(context, { font: `${pad.width / 13}px system-ui, sans-serif`, textAlign: "center", fillStyle: getComputedStyle(pad).color });
     context.fillText("draw here", pad.width / 2, pad.height / 2);
+    context.font = `${pad.width / 22}px system-ui, sans-serif`;
+    context.fillText("or drop a photo", pad.width / 2, pad.height / 2 + pad.width / 13);
   }
 
   function show(drawn) {
@@ -199,6 +201,24 @@ function startDrawing() {
   });
   for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { drawing = false; });
   document.getElementById("clear").addEventListener("click", clear);
+
+  function showPhoto(canvas, found) {
+    clear();
+    const scale = Math.min(pad.width / canvas.width, pad.height / canvas.height);
+    const [width, height] = [canvas.width * scale, canvas.height * scale];
+    context.clearRect(0, 0, pad.width, pad.height);
+    context.drawImage(canvas, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
+    if (!found) return refuse("no digit found; write one digit with a dark pen on light paper");
+    show(found.image);
+    if (found.others) prediction.textContent += "; there is more than one digit, and this is the largest";
+  }
+
+  function refuse(sentence) {
+    show(new Float32Array(SIDE * SIDE));
+    prediction.textContent = `Prediction: none; ${sentence}`;
+  }
+
+  startPhotos(pad.closest(".draw"), showPhoto, refuse);
 
   for (const button of document.querySelectorAll(".examples button")) {
     button.addEventListener("click", () => {
