@@ -47,7 +47,7 @@ def test_shards_are_separate_jobs_and_one_submission(sharded, make_workspace, re
     # a new shard: it is normalized and predicted, and the results of all shards are rebuilt
     sharded.configure({**CONFIG, "data": {**CONFIG["data"], "test": [*CONFIG["data"]["test"], "data/test/c.csv"]}})
     added = count_jobs(sharded.snakemake().stdout)
-    assert added == Counter(normalize=1, predict=1, score=1, quality=1, submission=1, report=1, publish=1)
+    assert added == Counter(normalize=1, prepare=1, predict=1, score=1, quality=1, submission=1, report=1, publish=1)
     assert labels(sharded)[:131] == before
     assert len(labels(sharded)) == 151
     # the shard removed: the earlier results are published again; a new training shard retrains the model

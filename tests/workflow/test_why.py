@@ -43,8 +43,9 @@ def test_make_why_explains_what_would_run(finished):
         "evaluate model=adam, shard=train-1 and 3 more: depends on export",
         "summarize model=adam and 1 more: depends on evaluate",
         "predict model=adam, shard=test-1 and 1 more: depends on export",
-        "predict model=adam, shard=test-2 and 1 more: depends on export, normalize",
-        "predict model=norm_rms, shard=test-2: depends on normalize",
+        "predict model=adam, shard=test-2 and 1 more: depends on export, normalize, prepare",
+        "predict model=norm_rms, shard=test-2: depends on normalize, prepare",
+        "prepare preprocess=as-given, split=test, shard=test-2: depends on normalize",
         "score model=adam and 1 more: depends on normalize, predict, summarize",
         "score model=norm_rms: depends on normalize, predict",
         "compare: depends on export, summarize",
@@ -52,8 +53,8 @@ def test_make_why_explains_what_would_run(finished):
         "submission: depends on compare, predict",
         f"report: {page}config.models.sgd.hidden changed from [8] to [24]; depends on compare, export, "
         "figures, normalize, predict, quality, samples, score, submission, summarize, train",
-        "publish: depends on compare, evaluate, export, figures, normalize, predict, quality, report, samples, score, "
-        "submission, summarize, train",
+        "publish: depends on compare, evaluate, export, figures, normalize, predict, prepare, quality, report, samples, "
+        "score, submission, summarize, train",
     }
     # these are the jobs that Snakemake would run
     explained = Counter()
