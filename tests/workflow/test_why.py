@@ -53,8 +53,8 @@ def test_make_why_explains_what_would_run(finished):
         "submission: depends on compare, predict",
         f"report: {page}config.models.sgd.hidden changed from [8] to [24]; depends on compare, export, "
         "figures, normalize, predict, quality, samples, score, submission, summarize, train",
-        "publish: depends on compare, evaluate, export, figures, normalize, predict, prepare, quality, report, samples, "
-        "score, submission, summarize, train",
+        "publish: depends on compare, evaluate, export, figures, normalize, predict, prepare, quality, report, "
+        "samples, score, submission, summarize, train",
     }
     # these are the jobs that Snakemake would run
     explained = Counter()
