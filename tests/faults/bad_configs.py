@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 from mnist_numpy.planning.config import read_settings
+from mnist_numpy.planning.config_file import find_syntax_error
 from snakemake.exceptions import WorkflowError
 
 HERE = Path(__file__).parent
@@ -22,15 +23,17 @@ def message(text: str) -> str:
         file = Path(folder) / "config.yaml"
         file.write_text(text, encoding="utf-8")
         try:
+            if error := find_syntax_error(file):
+                return error.replace(f"{folder}/", "")
             read_settings(yaml.safe_load(text), [str(file)])
-        except WorkflowError as error:
-            return str(error).replace(f"{folder}/", "").removeprefix("the config is not valid:\n  ")
+        except WorkflowError as refusal:
+            return str(refusal).replace(f"{folder}/", "").removeprefix("the config is not valid:\n  ")
     raise AssertionError(f"accepted as a good config: {text}")
 
 
 def row(text: str) -> str:
     """Return a config and its message as a row of a Markdown table."""
-    config = " ".join(text.split("\n")) if len(text) < 200 else f"{text[:100]}…"
+    config = " ".join(text.replace("\t", "→").split("\n")) if len(text) < 200 else f"{text[:100]}…"
     return f"| `{config.strip()}` | {'<br>'.join(message(text).splitlines())} |"
 
 

@@ -2,6 +2,8 @@
 
 import copy
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +11,8 @@ from hypothesis import Phase, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 from mnist_numpy.planning import config as planning
+from mnist_numpy.planning.config_file import find_syntax_error
+from mnist_numpy.planning.plan import load_plan
 from snakemake.exceptions import WorkflowError
 
 from tests.faults import bad_configs
@@ -41,6 +45,44 @@ def test_an_unusual_but_valid_config_is_accepted(text, tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(text, encoding="utf-8")
     assert planning.read_settings(yaml.safe_load(text), [str(file)])["models"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--configfile", "config/mine.yaml")])
+def test_snakemake_names_the_place_of_a_syntax_error(make_workspace, arguments):
+    workspace = make_workspace()
+    name = arguments[1] if arguments else "config/config.yaml"
+    (workspace.path / name).write_text("folds:\n\tcount: 2\n", encoding="utf-8")
+    for _ in range(2):
+        run = workspace.plan(*arguments, check=False)
+        assert run.returncode == 1
+        assert run.stdout.splitlines()[1:] == [  # after the name of the profile
+            f"{name}, line 2, column 1: YAML does not allow a tab here; write spaces",
+            "    \tcount: 2",
+            "    ^",
+        ]
+
+
+def test_make_why_names_the_place_of_a_syntax_error(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("folds:\n  count: 2 seed: 3\n", encoding="utf-8")
+    with pytest.raises(WorkflowError, match=r"config.yaml, line 2, column 12: .*\n {6}count: 2 seed: 3\n"):
+        load_plan([str(file)])
+
+
+@SOME
+@given(st.data())
+def test_a_config_with_a_character_too_many_can_be_read_or_its_line_is_shown(data):
+    text = (bad_configs.HERE.parents[1] / "config/sweep.yaml").read_text(encoding="utf-8")
+    place = data.draw(st.integers(0, len(text)))
+    spoilt = text[:place] + data.draw(st.sampled_from("\t\"'{}[]:,-#&*!@\r\x00\u2028 ")) + text[place:]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(spoilt, encoding="utf-8", newline="")
+        message = find_syntax_error(file)
+    try:
+        assert isinstance(yaml.safe_load(spoilt), dict) == (message is None)
+    except yaml.YAMLError:
+        assert re.fullmatch(r"\S+, line \d+, column \d+: .*\n    .*\n    \s*\^", message)
 
 
 def values(schema):

@@ -6,8 +6,9 @@ import sys
 from snakemake.exceptions import WorkflowError
 
 from mnist_numpy.planning import store, view
+from mnist_numpy.planning.config_file import DEFAULT
 from mnist_numpy.planning.hold import HoldError, hold_folder
-from mnist_numpy.planning.plan import DEFAULT, load_plan
+from mnist_numpy.planning.plan import load_plan
 from mnist_numpy.planning.why import explain
 
 

@@ -16,6 +16,7 @@ from jsonschema.exceptions import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
+from mnist_numpy.planning.config_file import find_repeated_keys
 from mnist_numpy.planning.contradictions import find_contradictions, format_value
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
@@ -78,7 +79,7 @@ def read_settings(
     mistyped = {tuple(error.path) for error in errors if error.validator == "type"}
     # a value of the wrong type is also out of range; one message is enough
     errors = [error for error in errors if error.validator == "type" or tuple(error.path) not in mistyped]
-    faults += [sentence for error in errors for sentence in explain_error(error)]
+    faults += [sentence for error in errors for sentence in explain_error(error, schema)]
     if not faults:
         settings = fill_defaults(given, schema, schema)
         for key in PATHS:
@@ -166,8 +167,8 @@ def resolve_reference(schema: dict[str, Any], root: dict[str, Any]) -> dict[str,
 # --- Messages -----------------------------------------------------------------------------------
 
 
-def explain_error(error: ValidationError) -> Iterator[str]:
-    """Yield a message for each error at one place: the key, its value, and the allowed values."""
+def explain_error(error: ValidationError, root: dict[str, Any]) -> Iterator[str]:
+    """Yield a message for each error at one place: the key, its value, the allowed values, and what to write."""
     key = ".".join(map(str, error.path)) or "the config"
     value, rule, bound = error.instance, error.validator, error.validator_value
     if rule in ("additionalProperties", "unevaluatedProperties"):
@@ -181,7 +182,8 @@ def explain_error(error: ValidationError) -> Iterator[str]:
         yield f"{key}: {LIMITS['enum'](value, error.schema['enum'])}"
     elif rule == "type":
         what = "the empty value (null)" if value is None else format_value(value)
-        yield f"{key}: {what} is not {describe_types(error.schema)}{explain_text_number(value, bound)}"
+        advice = explain_text_number(value, bound) or suggest_value(value, error.schema, root)
+        yield f"{key}: {what} is not {describe_types(error.schema)}{advice}"
     elif rule == "pattern" and "propertyNames" in error.schema_path:
         yield (
             f"{key}: {format_value(value)} is not a valid name for a model; use a-z, 0-9, - and _ only, "
@@ -189,10 +191,9 @@ def explain_error(error: ValidationError) -> Iterator[str]:
         )
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
         yield f"{key}: {format_value(value)} is too long for the name of a model; use {bound} characters at most"
-    elif rule == "pattern" and key == "submission.from":
-        yield f"{key}: {format_value(value)} is not best; to name models, write a list: [{format_value(value)}]"
     elif rule == "pattern":
-        yield f"{key}: {format_value(value)} is not {describe_types(error.schema)}"
+        advice = suggest_value(value, error.schema, root)
+        yield f"{key}: {format_value(value)} is not {describe_types(error.schema)}{advice}"
     else:
         yield f"{key}: {LIMITS[str(rule)](value, bound)}"
 
@@ -251,6 +252,31 @@ def find_known_keys(schema: Any, value: dict[str, Any]) -> set[str]:
     return keys
 
 
+def suggest_value(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> str:
+    """Return what to write instead of a value of the wrong type, such as [512] for 512; else an empty text."""
+    check = Draft202012Validator({**schema, "$defs": root["$defs"]})
+    for candidate in find_similar_values(value, schema):
+        if value is not None and candidate not in (None, {}) and check.is_valid(candidate):
+            text = yaml.safe_dump(candidate, default_flow_style=True, allow_unicode=True, width=LARGEST)
+            return "; write " + text.removesuffix("...\n").strip()
+    return f"; known keys: {', '.join(sorted(find_known_keys(schema, {})))}" if schema["type"] == "object" else ""
+
+
+def find_similar_values(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
+    """Yield values that a user may have meant by a value of the wrong type; not all are valid."""
+    if isinstance(value, str):
+        yield from (value.strip(), parse_texts(value.strip()))
+        yield {"yes": True, "on": True, "no": False, "off": False}.get(value.lower())
+        yield [parse_texts(part) for part in re.split(r"[\s,;x]+", value.strip())]
+    elif isinstance(value, int | float):
+        yield from (bool(value), str(value))
+    elif isinstance(value, list) and len(value) == 1:
+        yield value[0]
+    yield [value] * schema.get("minItems", 1)
+    yield from ({key: value} for key in schema.get("properties", {}))
+    yield {name: {} for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)}
+
+
 def explain_text_number(value: Any, kind: Any) -> str:
     """Return an explanation of a number that YAML reads as text, such as 1e-3; else an empty text."""
     if not isinstance(value, str) or kind not in ("number", "integer"):
@@ -263,32 +289,3 @@ def explain_text_number(value: Any, kind: Any) -> str:
         return ""
     meant = int(number) if kind == "integer" and number.is_integer() else number
     return f", because YAML reads it as text; write {meant!r}"
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """A loader that collects keys that are twice in one mapping."""
-
-    doubled: list[str]
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        own = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        line = node.start_mark.line + 1
-        self.doubled += [
-            f"the key {key} is twice in the section that begins at line {line}; remove one"
-            for key in own
-            if own.count(key) > 1
-        ]
-        return super().construct_mapping(node, deep)
-
-
-def find_repeated_keys(file: Path) -> list[str]:
-    """Return a message for each key that is twice in the same section of a config file."""
-    loader = _StrictLoader(file.read_text(encoding="utf-8"))
-    loader.doubled = []
-    try:
-        loader.get_single_data()
-    except yaml.YAMLError:
-        return []  # Snakemake has a better message
-    finally:
-        loader.dispose()
-    return [f"{file}: {fault}" for fault in dict.fromkeys(loader.doubled)]

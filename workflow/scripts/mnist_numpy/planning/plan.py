@@ -11,13 +11,13 @@ from snakemake.utils import update_config
 
 from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.config import read_settings
+from mnist_numpy.planning.config_file import DEFAULT, find_syntax_error
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.keys import Context, Results
 from mnist_numpy.planning.snakemake_api import Host
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_tables
 
-DEFAULT = "config/config.yaml"
 UNKNOWN = "not known yet"
 MISSING_ADVICE = "fix the path or put the file there"
 
@@ -135,6 +135,8 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
     config: dict[str, Any] = {}
     try:
         for file in configfiles:
+            if message := find_syntax_error(Path(file)):
+                raise WorkflowError(message)
             update_config(config, load_configfile(file))
         given = parse_config(list(options)) if options else {}
     except (OSError, ValueError) as error:
