@@ -17,9 +17,11 @@ from mnist_numpy.planning.snakemake_api import (
     collect_submit_errors,
     handle_sigterm_in_thread,
     hold_or_refuse,
+    quote_interpreter,
     shorten_output,
 )
 
+quote_interpreter()
 STARTED = time.time()
 SUBMIT_ERRORS = []  # the executor's messages about jobs that it cannot run
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)

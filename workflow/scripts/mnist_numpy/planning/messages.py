@@ -106,7 +106,7 @@ def failure_summary(logs: Iterable[str], submitted: bool, started: float, submit
         causes.append("it probably ran out of memory: use fewer --cores, smaller models or smaller batches")
     failed = bool(re.search(r"non-zero exit status (?!130\b)", text))  # 130: interrupted
     # the default profile does not name the failed job, but the name of its script has the stage
-    stages = re.findall(r"tmp\w+\.(\w+)\.py' returned non-zero", text)
+    stages = re.findall(r"tmp\w+\.(\w+)\.py'+ returned non-zero", text)
     if submitted and "on user request" not in text:
         failed = True
         # on a cluster, the failure is only in the log of the job

@@ -13,6 +13,7 @@ from typing import Any
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.script import PythonScript
 
 from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.hold import HoldError, hold_folder
@@ -104,6 +105,16 @@ class Host:
     def planned_jobs(self, rule: str) -> Iterator[Any]:
         """Yield the jobs of a rule that have to run, each with `wildcards` and `resources`."""
         return (job for job in self.workflow.dag.needrun_jobs() if job.rule.name == rule)
+
+
+def quote_interpreter() -> None:
+    """Let the directive `script:` work if the path of Python has a space or a quote (Snakemake's issue 2645)."""
+    execute = PythonScript._execute_cmd
+
+    def execute_quoted(self: Any, command: str, **options: Any) -> Any:
+        return execute(self, command.replace("{py_exec} ", "{py_exec:q} "), **options)
+
+    PythonScript._execute_cmd = execute_quoted
 
 
 def hold_or_refuse() -> None:
