@@ -95,6 +95,29 @@ def test_make_prune_counts_the_results_of_another_config(finished):
     assert not make_why(finished, "prune").stdout.startswith("0 files")
 
 
+def test_a_dry_run_of_make_prune_lists_files_and_deletes_none(finished):
+    config(models={"sgd": None})(finished)
+    before = set(finished.path.glob("results/store/**/*"))
+    for option in ("-n", "--dry-run", "--yes --dry-run"):
+        first, *listed, last = make_why(finished, "prune", option).stdout.splitlines()
+        assert len(listed) == int(first.split()[0])
+        assert any(line.startswith("results/store/train/sgd/") for line in listed)
+        assert last == "Nothing was deleted, because this was a dry run."
+    assert set(finished.path.glob("results/store/**/*")) == before
+
+
+def test_make_why_and_make_prune_work_for_a_run_in_another_folder(finished):
+    away = finished.path / "another"
+    (away / "config").mkdir(parents=True)
+    text = finished.read("config/config.yaml").decode().replace("data/", "../data/")
+    (away / "config/config.yaml").write_text(text, encoding="utf-8")
+    (away / "results").symlink_to("../results")
+    assert make_why(finished, "why", "-d another").stdout.startswith("Nothing would run")
+    options = "--directory another --configfile another/config/config.yaml"
+    assert make_why(finished, "prune", options).stdout.startswith("0 files")
+    assert "there is no folder none" in make_why(finished, "why", "-d none").stderr
+
+
 def test_make_prune_merges_config_files_and_refuses_unknown_options(finished):
     whole = yaml.safe_load(finished.read("config/config.yaml"))
     for name, keys in {"one": whole.keys() - {"models"}, "two": {"models"}}.items():

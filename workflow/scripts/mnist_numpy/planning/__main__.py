@@ -1,6 +1,7 @@
 """The commands `make why`, `make verify` and `make prune`."""
 
 import argparse
+import os
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -37,7 +38,9 @@ def prune(arguments: argparse.Namespace) -> int:
     size = sum(path.stat().st_size for path in unneeded)
     configs = ", ".join(" ".join(files) for files in arguments.configfile)
     print(f"{len(unneeded)} files ({store.format_size(size)}) are not needed by {configs}.")
-    if unneeded and (arguments.yes or confirm()):
+    if arguments.dry_run:
+        print(*unneeded, "Nothing was deleted, because this was a dry run.", sep="\n")
+    elif unneeded and (arguments.yes or confirm()):
         hold_folder()
         store.delete_files(unneeded)
         print("The files were deleted.")
@@ -52,6 +55,11 @@ def confirm() -> bool:
     return input("Delete them? [y/N] ").strip().lower() in ("y", "yes")
 
 
+def locate(file: str, folder: str) -> str:
+    """Return the path of a file from a folder; an absolute path is returned as it is."""
+    return file if os.path.isabs(file) else os.path.relpath(file, folder)
+
+
 COMMANDS = {"why": explain_run, "verify": verify, "prune": prune}
 
 
@@ -62,9 +70,16 @@ def main() -> int:
     # One option is one config, merged from its files as in Snakemake. prune keeps what any of the configs needs.
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="append")
     parser.add_argument("--config", "-C", nargs="*", default=[])
+    parser.add_argument("--directory", "-d", default=".")
+    parser.add_argument("--dry-run", "-n", action="store_true")
     parser.add_argument("--yes", action="store_true")
     arguments = parser.parse_args()
-    arguments.configfile = arguments.configfile or [[DEFAULT]]
+    if not os.path.isdir(arguments.directory):
+        parser.error(f"there is no folder {arguments.directory}")
+    # as in Snakemake, the names of config files begin in the current folder, and all other names in --directory
+    options = [[locate(file, arguments.directory) for file in files] for files in arguments.configfile or ()]
+    arguments.configfile = options or [[DEFAULT]]
+    os.chdir(arguments.directory)
     try:
         return COMMANDS[arguments.command](arguments)
     except (WorkflowError, HoldError) as error:
