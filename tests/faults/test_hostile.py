@@ -127,3 +127,16 @@ def test_a_bad_table_ends_the_run_and_keeps_earlier_results(spoilable):
     run = spoilable.snakemake(check=False)
     assert run.returncode != 0
     assert "data.test: there is no file data/test.csv" in run.stdout
+
+
+def test_a_run_works_in_a_folder_with_unusual_characters(furnish):
+    workspace = furnish("it's a [test] {of} ü", SMALL_CONFIG)
+    table = workspace.path / "data" / "test.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("\n0,", "\nx,", 1), encoding="utf-8")
+    python = workspace.path / ".venv" / "bin" / "python"  # as in a checkout with its own environment
+    run = subprocess.run(
+        [python, "-m", "snakemake", "--cores", "2", "--keep-going", "--until", "normalize"],
+        **{"cwd": workspace.path, "capture_output": True, "text": True, "timeout": 300},
+    )
+    assert [path.name for path in workspace.path.glob("results/store/normalize/**/*.parquet")] == ["train.parquet"]
+    assert (run.stdout + run.stderr).count("'x' is not an integer") == 2  # immediately, and at the end
