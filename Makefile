@@ -34,7 +34,7 @@ endif
 
 # The first list has all packages. The other lists use its versions, so that each package has only one version.
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
-INSTALL := pip install --quiet --disable-pip-version-check --require-hashes -r
+INSTALL := python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
 .PHONY: run why diff verify prune inspect predict clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
 .DEFAULT_GOAL := run
@@ -64,15 +64,15 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/python -m snakefmt --check Snakefile workflow
 	@# all rules use the environment of `make setup`, so they name no conda environment or container
-	@$(BIN)/snakemake --lint >$(VENV)/lint.txt 2>&1 || true; \
+	@$(BIN)/python -m snakemake --lint >$(VENV)/lint.txt 2>&1 || true; \
 	if grep -E '^ +\* ' $(VENV)/lint.txt | grep -v 'Specify a conda environment or container'; then cat $(VENV)/lint.txt; exit 1; fi
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/python -m snakefmt Snakefile workflow
 
 lock: $(VENV)/dev
 	@for list in $(LOCKS); do \
@@ -124,7 +124,7 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 
 $(VENV)/bench: benchmarks/requirements.txt $(VENV)/dev
 	# no hashes, because the build of torch differs between machines
-	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 $(CLUSTER)/ready: tests/cluster/requirements.txt | $(CLUSTER)/bin/pip

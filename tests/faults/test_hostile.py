@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from tests.support.runs import result_files
-from tests.support.workspace import SMALL_CONFIG
+from tests.support.workspace import BIN, SMALL_CONFIG
 
 HEADER = b"label,pixel0,pixel1,pixel2,pixel3\n1,2,3,4,5\n"
 BOMBS = {
@@ -129,13 +129,18 @@ def test_a_bad_table_ends_the_run_and_keeps_earlier_results(spoilable):
     assert "data.test: there is no file data/test.csv" in run.stdout
 
 
-def test_a_run_works_in_a_folder_with_unusual_characters(furnish):
+def test_make_run_works_in_a_renamed_folder_with_unusual_characters(furnish):
     workspace = furnish("it's a [test] {of} ü", SMALL_CONFIG)
+    programs = workspace.path / ".venv" / "bin"
+    programs.unlink()
+    programs.mkdir()
+    # all others hold the path of Python before the folder was renamed
+    (programs / "python").symlink_to(BIN / "python")
+    (programs / "pip").touch()
     table = workspace.path / "data" / "test.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("\n0,", "\nx,", 1), encoding="utf-8")
-    python = workspace.path / ".venv" / "bin" / "python"  # as in a checkout with its own environment
     run = subprocess.run(
-        [python, "-m", "snakemake", "--cores", "2", "--keep-going", "--until", "normalize"],
+        ["make", "run", "CORES=2", "ARGS=--keep-going --until normalize"],
         **{"cwd": workspace.path, "capture_output": True, "text": True, "timeout": 300},
     )
     assert [path.name for path in workspace.path.glob("results/store/normalize/**/*.parquet")] == ["train.parquet"]

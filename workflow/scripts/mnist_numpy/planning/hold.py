@@ -83,15 +83,16 @@ def run_snakemake(arguments: list[str]) -> None:
     was killed, and is removed.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    snakemake = str(Path(sys.executable).with_name("snakemake"))
+    # not the program `snakemake`: it holds the path of Python, which changes if the folder is renamed
+    snakemake = [sys.executable, "-P", "-m", "snakemake"]
     try:
         held = hold_folder(patience=2)
     except HoldError as reason:
         sys.exit(f"make run: {reason}")
     locks = Path(".snakemake/locks")
     if held and locks.is_dir() and any(locks.iterdir()):
-        subprocess.run([snakemake, "--unlock", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.execv(snakemake, [snakemake, *arguments])
+        subprocess.run([*snakemake, "--unlock", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.execv(sys.executable, [*snakemake, *arguments])
 
 
 if __name__ == "__main__":
