@@ -56,20 +56,24 @@ def test_the_example_with_scikit_learn_works(make_workspace, monkeypatch):
     workspace = make_workspace()
     monkeypatch.chdir(workspace.path)
     [code] = [text for language, text in BLOCKS if language == "python" and "load_digits" in text]
-    [config] = [text for language, text in BLOCKS if language == "yaml" and "digits_train" in text]
+    [config] = [text for language, text in BLOCKS if language == "yaml" and "train: train.csv" in text]
+    (workspace.path / "digits/config").mkdir(parents=True)
     exec(code, {})
-    (workspace.path / "config/digits.yaml").write_text(config)
-    said = workspace.snakemake("--configfile", "config/digits.yaml").stdout
+    (workspace.path / "digits/config/config.yaml").write_text(config)
+    said = workspace.snakemake("--directory", "digits").stdout
     accuracy = float(re.search(r"accuracy +([0-9.]+) % out of fold", said)[1])
     assert 96 < accuracy < 99
-    assert len(workspace.read("results/submission.csv").splitlines()) == 1 + 497
+    assert len(workspace.read("digits/results/submission.csv").splitlines()) == 1 + 497
+    assert not (workspace.path / "results").exists()
 
 
 def test_every_command_can_be_planned(make_workspace):
     workspace = make_workspace()
     for table in ("train", "test"):
         (workspace.path / f"data/{table}.csv.zip").symlink_to(ROOT / f"data/{table}.csv.zip")
-    (workspace.path / "config/digits.yaml").write_text("models: {mlp: {epochs: 3}}", encoding="utf-8")
+    (workspace.path / "digits/config").mkdir(parents=True)
+    (workspace.path / "digits/data").symlink_to("../data")
+    (workspace.path / "digits/config/config.yaml").write_text("models: {mlp: {epochs: 3}}", encoding="utf-8")
     assert len(COMMANDS) >= 7
     for command in COMMANDS:
         words = [*shlex.split(command)[1:], *(() if "--cores" in command else ("--cores", "4"))]
