@@ -65,7 +65,8 @@ def inspect(path: Path) -> Iterator[str]:
         yield from map(str.rstrip, draw_lines(picture))
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows, all valid"
-    yield f"\n{yaml.safe_dump({'data': make_config(path, layout, head)}, sort_keys=False, default_flow_style=None, allow_unicode=True)}"
+    config = {"data": make_config(path, layout, head)}
+    yield "\n" + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
 def draw_lines(picture: np.ndarray) -> list[str]:
