@@ -2,7 +2,7 @@
 # make why     print which jobs would run, and why
 # make diff    print what changed since the run before (ARGS="--configfile other.yaml" compares with another run)
 # make verify  compare all results with their checksums
-# make prune   print how many results the config does not need, and delete them after a question
+# make prune   print how many results the config does not need, and delete them after a question (ARGS=-n lists them)
 # make clean   delete all results and Snakemake's metadata
 # make test    run the tests
 # make test-cluster  run the tests that need Slurm and S3, which it starts on this machine (root, Debian)
