@@ -42,4 +42,5 @@ wildcard_constraints:
     model="[a-z0-9][a-z0-9_-]*",
     fold=r"\d+",
     epoch=r"\d\d\d\d+",
+    worker=r"\d+",
     key="[0-9a-f]{10}",

@@ -24,6 +24,67 @@ rule train:
         "../scripts/train.py"
 
 
+rule start:
+    """Draw the initial weights of a member that several workers train."""
+    input:
+        unpack(inputs_of("start")),
+    output:
+        state=f"{STORE}/start/{{model}}/fold-{{fold}}/{{key}}/start.npz",
+    log:
+        "results/logs/start/{model}/fold-{fold}-{key}.log",
+    benchmark:
+        "results/benchmarks/start/{model}/fold-{fold}-{key}.tsv"
+    resources:
+        **needs("start"),
+    params:
+        made_of=made_of("start"),
+    script:
+        "../scripts/start.py"
+
+
+rule work:
+    """Train one worker of a member for a round: on its share of the rows, from the average of the round before."""
+    input:
+        unpack(inputs_of("work")),
+    output:
+        state=temp(f"{STORE}/work/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}-worker-{{worker}}.npz"),
+        history=temp(f"{STORE}/work/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}-worker-{{worker}}.csv"),
+    log:
+        "results/logs/work/{model}/fold-{fold}/epoch-{epoch}-worker-{worker}-{key}.log",
+    benchmark:
+        "results/benchmarks/work/{model}/fold-{fold}/epoch-{epoch}-worker-{worker}-{key}.tsv"
+    priority: RESOURCES.training_left
+    threads: lambda wildcards: SETTINGS["models"][wildcards.model]["threads"]
+    resources:
+        **needs("work"),
+    params:
+        made_of=made_of("work"),
+        total=lambda wildcards: SETTINGS["models"][wildcards.model]["epochs"],
+    script:
+        "../scripts/work.py"
+
+
+rule average:
+    """Average the workers of a member at the end of a round."""
+    input:
+        unpack(inputs_of("average")),
+    output:
+        state=f"{STORE}/average/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}.npz",
+        history=f"{STORE}/average/{{model}}/fold-{{fold}}/{{key}}/epoch-{{epoch}}.csv",
+    log:
+        "results/logs/average/{model}/fold-{fold}/epoch-{epoch}-{key}.log",
+    benchmark:
+        "results/benchmarks/average/{model}/fold-{fold}/epoch-{epoch}-{key}.tsv"
+    priority: RESOURCES.training_left
+    resources:
+        **needs("average"),
+    params:
+        made_of=made_of("average"),
+        total=lambda wildcards: SETTINGS["models"][wildcards.model]["epochs"],
+    script:
+        "../scripts/average.py"
+
+
 rule export:
     """Export one member's weights."""
     input:

@@ -136,11 +136,10 @@ def draw_learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title:
         for i, history in enumerate(members):
             look = {"color": color, "marker": "o", "ms": 2.5 if len(history) <= 40 else 0}
             for side, style in (("train", {"lw": 0.8, "ls": ":"}), ("validation", {"lw": 1.2})):
-                error_rate = 100 * (1 - history[f"{side}_accuracy"])
-                loss.plot(history.epoch, history[f"{side}_loss"], **look, **style)
-                error.plot(
-                    history.epoch, error_rate, label=model if side == "validation" and i == 0 else None, **look, **style
-                )
+                label = model if side == "validation" and i == 0 else None
+                scored = history.dropna(subset=f"{side}_loss")  # several workers are scored at the end of a round
+                loss.plot(scored.epoch, scored[f"{side}_loss"], **look, **style)
+                error.plot(scored.epoch, 100 * (1 - scored[f"{side}_accuracy"]), label=label, **look, **style)
     for axis, name in ((loss, "cross-entropy"), (error, "error rate, %")):
         axis.set_yscale("log", nonpositive="mask")
         axis.yaxis.set(

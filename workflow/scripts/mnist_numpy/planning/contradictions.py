@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-# of one member; Snakemake plans their chain by recursion, which Python stops somewhere between 400 and 1,000
-MOST_CHECKPOINTS = 400
+# Jobs in a row of one member. Snakemake plans them by recursion, which Python stops somewhere between 400 and 1,000.
+MOST_JOBS = 400
 
 
 def format_value(value: Any) -> str:
@@ -32,11 +32,17 @@ def find_contradictions(settings: dict[str, Any]) -> Iterator[str]:
                 f"models.{name}.schedule.warm_up: {model['schedule']['warm_up']:g} must be less than epochs "
                 f"({model['epochs']}), otherwise the learning rate only rises; lower warm_up"
             )
-        if model["epochs"] > MOST_CHECKPOINTS * model["checkpoint_every"]:
-            enough = math.ceil(model["epochs"] / MOST_CHECKPOINTS)
+        if model["workers"] > 1 and model["batch_size"] == "full":
+            yield (
+                f"models.{name}.workers: {model['workers']} workers with batch_size: full would take one step each per "
+                "epoch; set a batch_size, or workers: 1"
+            )
+        most = MOST_JOBS // (2 if model["workers"] > 1 else 1)  # a round of workers is two jobs in a row
+        if model["epochs"] > most * model["checkpoint_every"]:
+            enough = math.ceil(model["epochs"] / most)
             yield (
                 f"models.{name}.epochs: {model['epochs']} epochs with checkpoint_every: {model['checkpoint_every']} "
-                f"need more than {MOST_CHECKPOINTS} jobs in a row, which Snakemake cannot plan; "
+                f"need more than {MOST_JOBS} jobs in a row, which Snakemake cannot plan; "
                 f"raise checkpoint_every to {enough} or more"
             )
         if len(model["vary"]) > settings["folds"]["count"]:

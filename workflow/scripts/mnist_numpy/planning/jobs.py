@@ -35,7 +35,9 @@ class Jobs:
     def find_job(self, rule: str, wildcards: Any) -> Job:
         """Return the job of a rule and wildcards; raise WorkflowError if its key has changed since planning."""
         arguments = [
-            int(value) if name in ("fold", "epoch") else value for name, value in wildcards.items() if name != "key"
+            int(value) if name in ("fold", "epoch", "worker") else value
+            for name, value in wildcards.items()
+            if name != "key"
         ]
         try:
             job: Job | None = getattr(self.results(), rule)(*arguments)

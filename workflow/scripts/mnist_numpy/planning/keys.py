@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from mnist_numpy.planning.captions import read_captions
 from mnist_numpy.planning.config import member_options
 from mnist_numpy.planning.graph import Job, Needs, stage
+from mnist_numpy.planning.training import TrainingStages, options_without_effect
 
 CAPTIONS = read_captions()
 FIGURES = [name for name in CAPTIONS if name != "samples"]  # these are drawn by the rule figures
@@ -42,7 +43,7 @@ class Context(NamedTuple):
     find_epochs: Callable[[str], list[int]]
 
 
-class Results:
+class Results(TrainingStages):
     """The jobs of a config, and the paths of their results. Each rule has a method that returns its job.
 
     Parameters
@@ -90,23 +91,6 @@ class Results:
         """Decode and straighten the images of a shard."""
         decoded = self.normalize(split, shard).outputs["shard"]
         return Needs({"preprocess": self.preprocesses[preprocess]}, {"shard": decoded})
-
-    @stage("train/{model}/fold-{fold}", state="epoch-{epoch:04d}.npz", history="epoch-{epoch:04d}.csv")
-    def train(self, model: str, fold: int, epoch: int) -> Needs:
-        """Train one member up to an epoch.
-
-        The key does not depend on the epoch, so that raising `epochs` adds checkpoints to the same folder. Nor does it
-        depend on the previous checkpoint, because training reaches the same state from each of them.
-        """
-
-        def previous(folder: str) -> dict[str, list[str]]:
-            start = self.find_start(model, epoch, folder)
-            return {"previous": [f"{folder}/epoch-{start:04d}.{kind}" for kind in ("npz", "csv")] if start else []}
-
-        options = {"model": self.training_options(model, fold), "fold": fold, **subset(self.data, "labels")}
-        folds = self.folds().outputs["folds"]
-        images = self.images(model, [fold], "train", self.context.tables["train"])
-        return Needs(options, {"shards": self.shards("train"), "images": images, "folds": folds}, also=previous)
 
     @stage("export/{model}/fold-{fold}", weights="weights.npz")
     def export(self, model: str, fold: int) -> Needs:
@@ -201,7 +185,7 @@ class Results:
         """Write the HTML report. It shows the config without the paths of the tables, threads and checkpoints."""
         tables = {split: list(self.context.tables[split]) for split in ("train", "test")}
         models = {
-            name: {key: value for key, value in model.items() if key not in ("threads", "checkpoint_every")}
+            name: {key: value for key, value in model.items() if key not in options_without_effect(model)}
             for name, model in self.models.items()
         }
         config = {**self.settings, "models": models, "data": {**self.data, **tables}}
@@ -231,9 +215,10 @@ class Results:
         chosen = self.settings["submission"]["from"]
         return list(self.models) if chosen == "best" else chosen
 
-    def shards(self, split: str) -> list[str]:
-        """Return the shards of a split, in the order of the config."""
-        return [self.normalize(split, shard).outputs["shard"] for shard in self.context.tables[split]]
+    def shards(self, split: str, names: Iterable[str] | None = None) -> list[str]:
+        """Return the shards of a split, or some of them, in the order of the config or of their names."""
+        names = self.context.tables[split] if names is None else names
+        return [self.normalize(split, shard).outputs["shard"] for shard in names]
 
     def images(self, model: str, folds: Iterable[int], split: str, shards: Iterable[str]) -> list[str]:
         """Return the prepared images of some shards, for each `preprocess` section of some members of a model."""
@@ -268,36 +253,6 @@ class Results:
             for model in self.candidates
             for shard in self.context.tables["test"]
         ]
-
-    def training_options(self, model: str, fold: int) -> dict[str, Any]:
-        """Return the options that a member's state after a given epoch depends on.
-
-        The last epoch matters only to a schedule that ends with it. `threads` and `checkpoint_every` only divide the
-        work.
-        """
-        without_effect = {"predict", "threads", "checkpoint_every", "vary"}
-        if self.models[model]["schedule"]["name"] == "constant":
-            without_effect.add("epochs")
-        options = member_options(self.models[model], fold)
-        return {key: value for key, value in options.items() if key not in without_effect}
-
-    def chain(self, model: str, fold: int) -> list[Job]:
-        """Return the jobs that train a member, from the first checkpoint to the last."""
-        jobs: list[Job] = []
-        epoch = self.models[model]["epochs"]
-        while epoch:
-            jobs.insert(0, self.train(model, fold, epoch))
-            epoch = self.find_start(model, epoch, jobs[0].folder)
-        return jobs
-
-    def find_start(self, model: str, epoch: int, folder: str) -> int:
-        """Return the epoch of the checkpoint from which training up to `epoch` continues, or 0.
-
-        It is the latest checkpoint before `epoch`, whether it exists or is planned.
-        """
-        every = self.models[model]["checkpoint_every"]
-        existing = [before for before in self.context.find_epochs(folder) if before < epoch]
-        return max([(epoch - 1) // every * every, *existing])
 
 
 def preprocess_name(section: Mapping[str, Any]) -> str:

@@ -20,13 +20,14 @@ LOGS = Path("results/logs")
 def warn_low_memory(host: Host, resources: Estimates) -> None:
     """Print a warning if training jobs request less memory than they may need."""
     lines = set()
-    for job in host.planned_jobs("train"):
+    jobs = [(job, rule) for rule in ("train", "work") for job in host.planned_jobs(rule)]
+    for job, rule in jobs:
         requested = job.resources.get("mem_mb")
-        needed = round(resources.train(job.wildcards).bytes / 1e6)
+        needed = round((resources.train if rule == "train" else resources.work)(job.wildcards).bytes / 1e6)
         if isinstance(requested, int) and needed > requested:
             lines.add(
                 f"{job.wildcards.model}: training may need {needed:,} MB of memory, "
-                f"but its jobs request {requested:,} MB; raise mem_mb of the rule train"
+                f"but its jobs request {requested:,} MB; raise mem_mb of the rule {rule}"
             )
     print(*sorted(lines), sep="\n", end="\n" if lines else "", file=sys.stderr)
 

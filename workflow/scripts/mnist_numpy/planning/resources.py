@@ -109,6 +109,27 @@ class Estimates:
         done = (int(wildcards.epoch) - 1) // model["checkpoint_every"] * model["checkpoint_every"]
         return training_seconds(model, self.widths(wildcards.model), self.max_rows("train"), model["epochs"] - done)
 
+    def start(self, wildcards: Any) -> Estimate:
+        """Estimate a job that draws the initial weights of a member."""
+        return Estimate(100 * parameter_count(self.widths(wildcards.model)), 1)
+
+    def work(self, wildcards: Any) -> Estimate:
+        """Estimate a job that trains one worker for a round; shards of different sizes make its share larger."""
+        model = member_options(self.models[wildcards.model], int(wildcards.fold))
+        largest = max(self.max_rows("train", shard) for shard in self.tables["train"])
+        rows = self.max_rows("train") // model["workers"] + largest
+        fixed, per_row = self.training_memory(wildcards, model["threads"])
+        epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
+        return Estimate(fixed + per_row * rows, training_seconds(model, self.widths(wildcards.model), rows, epochs))
+
+    def average(self, wildcards: Any) -> Estimate:
+        """Estimate a job that adds states and predicts the held-out rows, one shard at a time."""
+        model = wildcards.model
+        largest = max(self.max_rows("train", shard) for shard in self.tables["train"])
+        forward = self.forward_seconds(model, self.max_rows("train"))
+        seconds = self.models[model]["workers"] + forward / self.passes(model)
+        return Estimate(100 * parameter_count(self.widths(model)) + (64 + 16 * self.classes) * largest, seconds)
+
     def export(self, wildcards: Any) -> Estimate:
         """Estimate a job that reads the state of a member."""
         return Estimate(100 * parameter_count(self.widths(wildcards.model)), 1)

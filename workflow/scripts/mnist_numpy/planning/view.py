@@ -67,6 +67,8 @@ def all_results(results: Results) -> dict[str, str]:
 def checkpoint_jobs(results: Results, model: str, fold: int) -> list[Job]:
     """Return the jobs of a member's checkpoints, both of existing and of planned ones."""
     chain = results.chain(model, fold)
+    if results.models[model]["workers"] > 1:
+        return chain  # each average has its own folder
     epochs = {job.wildcards["epoch"] for job in chain} | set(results.context.find_epochs(chain[0].folder))
     return [results.train(model, fold, epoch) for epoch in sorted(epochs) if epoch <= results.models[model]["epochs"]]
 

@@ -100,12 +100,12 @@ def find_previous_record(job: Job) -> dict[str, Any] | None:
     found = []
     for folder in Path(job.folder).parent.glob("*/"):
         for record in read_records(folder):
-            if record["rule"] == job.rule and ("epoch" in job.wildcards or name in record["files"]):
+            if record["rule"] == job.rule and (job.rule == "train" or name in record["files"]):
                 found.append((str(folder) in published, folder.stat().st_mtime, record))
     own = [entry for entry in found if describes_same(entry[2], job)]
     found = [entry for entry in found if not describes_same(entry[2], job)]
-    if own and (not found or "epoch" in job.wildcards):
-        return None if "epoch" in job.wildcards else own[0][2]
+    if own and (not found or job.rule == "train"):
+        return None if job.rule == "train" else own[0][2]
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
 
