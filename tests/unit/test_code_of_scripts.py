@@ -24,8 +24,8 @@ def those_with(definition: str) -> set[str]:
 
 def test_a_script_reaches_what_it_runs_and_not_its_neighbours():
     assert those_with("mnist_numpy/files/comparison.py:best_model") == {"figures", "report", "submission"}
-    assert those_with("mnist_numpy/ann/augment.py:Distortion") == {"train", "figures", "evaluate", "predict"}
-    assert those_with("mnist_numpy/ann/optimizers.py:Adam") == {"train"}
+    assert those_with("mnist_numpy/ann/augment.py:Distortion") == {"train", "work", "figures", "evaluate", "predict"}
+    assert those_with("mnist_numpy/ann/optimizers.py:Adam") == {"train", "work", "start"}
     assert those_with("mnist_numpy/figures/plots.py:HEAT") == {"figures", "samples"}
     assert those_with("mnist_numpy/ann/network.py:forward") >= {"train", "evaluate", "predict"}
     assert those_with("mnist_numpy/harness.py:job") == {name.removesuffix(".py") for name in NAMES}
@@ -66,7 +66,7 @@ def test_each_script_s_packages():
     assert users("jinja2") == users("yaml") == {"report"}
     assert users("matplotlib") == users("cycler") == {"figures", "samples"}
     assert users("numpy") == {name.removesuffix(".py") for name in NAMES}
-    assert users("threadpoolctl") == {"prepare", "train", "evaluate", "predict"}
+    assert users("threadpoolctl") == {"prepare", "train", "work", "average", "evaluate", "predict"}
 
 
 def test_every_package_of_others_is_installed_under_the_name_that_is_given():

@@ -66,6 +66,13 @@ def test_a_figure_saved_twice_has_the_same_bytes(count, tmp_path: Path):
     assert b"dc:date" not in content
 
 
+def test_the_curve_of_held_out_rows_connects_the_epochs_that_were_scored():
+    some = {"epoch": [1, 2, 3, 4], "train_loss": [0.5] * 4, "train_accuracy": [0.75] * 4}
+    scored = {"validation_loss": [np.nan, 0.4, np.nan, 0.2], "validation_accuracy": [np.nan, 0.8, np.nan, 0.9]}
+    for axis in plots.draw_learning_curves({"m": [pd.DataFrame(some | scored)]}, "some").axes:
+        assert [line.get_xdata().tolist() for line in axis.lines] == [[1, 2, 3, 4], [2, 4]]
+
+
 def test_the_curves_of_a_sweep_are_those_of_its_best_models(tmp_path: Path):
     history = {"epoch": [1, 2]}
     for side in ("train", "validation"):

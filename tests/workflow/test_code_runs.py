@@ -55,15 +55,17 @@ def traces(once, build_workspace) -> Path:
         (folder / "hook").mkdir()
         (folder / "hook" / "sitecustomize.py").write_text(TRACER, encoding="utf-8")
         hooked = {"PYTHONPATH": str(folder / "hook"), "TRACES": str(folder / "traces")}
-        result = subprocess.run(
-            [str(BIN / "snakemake"), "--cores", "1"],
-            cwd=workspace.path,
-            env={**os.environ, **hooked},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert result.returncode == 0, result.stdout
+        several = "models={mlp: {workers: 2, epochs: 1}}"
+        for more in ([], ["results/models/mlp/fold-0/epoch-0001.npz", "--config", several]):
+            result = subprocess.run(
+                [str(BIN / "snakemake"), "--cores", "1", *more],
+                cwd=workspace.path,
+                env={**os.environ, **hooked},
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            assert result.returncode == 0, result.stdout
 
     return once("traced", run).path / "traces"
 
