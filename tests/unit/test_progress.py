@@ -45,8 +45,21 @@ def test_the_name_of_a_job_has_model_fold_and_epochs():
         "train mlp fold 2, epochs 11 to 20"
     )
     assert name_job("train", train, ["a.npy"]) == "train mlp fold 2, epochs 1 to 20"
+    work = {"model": "mlp", "fold": "2", "epoch": "0020", "worker": "1", "key": "0123456789"}
+    assert name_job("work", work, ["x/epoch-0010.npz"]) == "work mlp fold 2 worker 1, epochs 11 to 20"
+    parts = ["x/epoch-0020-worker-0.npz", "x/epoch-0020-worker-0.csv", "x/epoch-0010.csv"]
+    assert name_job("average", train, parts) == "average mlp fold 2, epochs 11 to 20"
     assert name_job("normalize", {"split": "test", "shard": "test", "key": "0"}, []) == "normalize test"
     assert name_job("folds", {"key": "0"}, []) == "folds"
+
+
+def test_the_line_of_an_epoch_belongs_to_one_worker():
+    progress = Progress(lambda wildcards: 5)
+    for worker in "01":
+        progress.start(int(worker), "work", {"model": "mlp", "fold": "0", "epoch": "0010", "worker": worker}, [])
+    line = module.EPOCH.match("mlp worker 1 fold 0 · epoch  5/30 · loss 0.1")
+    progress.read_epoch(line["member"], int(line["epoch"]))
+    assert [job.fraction for job in progress.training_jobs()] == [0, 0.5]
 
 
 def test_the_time_left_is_known_from_epochs_and_from_finished_jobs(progress, clock):

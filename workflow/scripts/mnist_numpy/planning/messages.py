@@ -23,7 +23,7 @@ def warn_low_memory(host: Host, resources: Estimates) -> None:
     jobs = [(job, rule) for rule in ("train", "work") for job in host.planned_jobs(rule)]
     for job, rule in jobs:
         requested = job.resources.get("mem_mb")
-        needed = round((resources.train if rule == "train" else resources.work)(job.wildcards).bytes / 1e6)
+        needed = round(resources.train(job.wildcards).bytes / 1e6)
         if isinstance(requested, int) and needed > requested:
             lines.add(
                 f"{job.wildcards.model}: training may need {needed:,} MB of memory, "

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-# the start of the line that train.py prints for an epoch
-EPOCH = re.compile(r"(?P<member>\S+ fold \d+) · epoch +(?P<epoch>\d+)/\d+ · ")
+# the start of the line that train.py and work.py print for an epoch
+EPOCH = re.compile(r"(?P<member>\S+( worker \d+)? fold \d+) · epoch +(?P<epoch>\d+)/\d+ · ")
+TRAINING = ("train", "work")  # the rules whose jobs train
 OTHER_SECONDS = 1.5  # usual time of a job that does not train
 
 
@@ -47,8 +48,8 @@ class Progress:
         """Add the jobs of the run, each with `rule` and `wildcards`."""
         self.planned = True
         for job in jobs:
-            if job.rule.name == "train":
-                member = f"{job.wildcards.model} fold {job.wildcards.fold}"
+            if job.rule.name in TRAINING:
+                member = name_member(vars(job.wildcards))
                 self.work_left[member] = self.work_left.get(member, 0) + self.estimate(job.wildcards)
             else:
                 self.others_left += 1
@@ -56,8 +57,8 @@ class Progress:
     def start(self, number: int, rule: str, wildcards: Mapping[str, str], inputs: Iterable[str]) -> None:
         """Add a job that starts; `number` identifies it."""
         job = self.running[number] = RunningJob(name_job(rule, wildcards, inputs), time.monotonic())
-        if rule == "train":
-            job.member = f"{wildcards['model']} fold {wildcards['fold']}"
+        if rule in TRAINING:
+            job.member = name_member(wildcards)
             job.epochs = find_epochs(wildcards, inputs)
             job.work = self.estimate(SimpleNamespace(**wildcards))
         self.parallel = max(self.parallel, len(self.training_jobs()))
@@ -114,18 +115,23 @@ class Progress:
         return "{} of {} jobs done".format(*self.counts) + time_left
 
 
+def name_member(wildcards: Mapping[str, str]) -> str:
+    """Return the name of a member, or of one of its workers, in the lines of epochs."""
+    worker = f" worker {wildcards['worker']}" if "worker" in wildcards else ""
+    return f"{wildcards['model']}{worker} fold {wildcards['fold']}"
+
+
 def name_job(rule: str, wildcards: Mapping[str, str], inputs: Iterable[str]) -> str:
     """Return the name of a job for people, such as `train mlp fold 0, epochs 11 to 20`."""
     words = {name: value for name, value in wildcards.items() if name not in ("key", "epoch")}
-    if "fold" in words:
-        words["fold"] = f"fold {words['fold']}"
+    words |= {name: f"{name} {words[name]}" for name in ("fold", "worker") if name in words}
     name = " ".join(dict.fromkeys([rule, *words.values()]))  # the shard may have the name of the split
     return name + (", epochs {} to {}".format(*find_epochs(wildcards, inputs)) if "epoch" in wildcards else "")
 
 
 def find_epochs(wildcards: Mapping[str, str], inputs: Iterable[str]) -> tuple[int, int]:
     """Return the first and the last epoch of a training job; one of its inputs is the checkpoint before."""
-    before = [int(found[1]) for path in inputs if (found := re.search(r"epoch-(\d+)\.npz", str(path)))]
+    before = [int(found[1]) for path in inputs if (found := re.search(r"epoch-(\d+)\.(?:npz|csv)", str(path)))]
     return max(before, default=0) + 1, int(wildcards["epoch"])
 
 

@@ -92,9 +92,11 @@ class Estimates:
         return Estimate(64 * rows, rows * 1e-5)
 
     def train(self, wildcards: Any) -> Estimate:
-        """Estimate a job that trains from one checkpoint to the next."""
+        """Estimate a job that trains a member, or one of its workers, from one checkpoint to the next."""
         model = member_options(self.models[wildcards.model], int(wildcards.fold))
         rows = self.max_rows("train")
+        if model["workers"] > 1:  # a share has parts of shards, which may be larger than the others
+            rows = rows // model["workers"] + max(self.max_rows("train", shard) for shard in self.tables["train"])
         fixed, per_row = self.training_memory(wildcards, model["threads"])
         epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
         return Estimate(fixed + per_row * rows, training_seconds(model, self.widths(wildcards.model), rows, epochs))
@@ -114,13 +116,8 @@ class Estimates:
         return Estimate(100 * parameter_count(self.widths(wildcards.model)), 1)
 
     def work(self, wildcards: Any) -> Estimate:
-        """Estimate a job that trains one worker for a round; shards of different sizes make its share larger."""
-        model = member_options(self.models[wildcards.model], int(wildcards.fold))
-        largest = max(self.max_rows("train", shard) for shard in self.tables["train"])
-        rows = self.max_rows("train") // model["workers"] + largest
-        fixed, per_row = self.training_memory(wildcards, model["threads"])
-        epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
-        return Estimate(fixed + per_row * rows, training_seconds(model, self.widths(wildcards.model), rows, epochs))
+        """Estimate a job that trains one worker for a round."""
+        return self.train(wildcards)
 
     def average(self, wildcards: Any) -> Estimate:
         """Estimate a job that adds states and predicts the held-out rows, one shard at a time."""
