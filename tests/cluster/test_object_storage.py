@@ -1,6 +1,7 @@
 """All files are in a bucket instead of a shared file system; an S3 server runs on the loopback interface."""
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -104,6 +105,26 @@ def test_results_in_a_bucket_equal_those_of_a_local_run(run, bucket, local_run, 
     )
     bucket.upload_file(local_run.path / "data" / "test.csv", "run/data/test.csv")
     assert count_jobs(run(other, "--dry-run")) == Counter()
+
+
+def test_workers_continue_from_a_bucket(run, bucket, local_run, tmp_path):
+    one, other, local = (make_empty_workspace(tmp_path / name) for name in ("one", "other", "local"))
+    several = "--config", "models={mlp: {workers: 2, epochs: 4, checkpoint_every: 2}}"
+    plan = run(one, "--dry-run", *several)
+    first, last = (
+        re.search(rf"results/store/average/mlp/fold-0/\w{{10}}/epoch-{epoch}.npz", plan).group()
+        for epoch in ("0002", "0004")
+    )
+    made = count_jobs(run(one, first, *several))
+    assert (made["start"], made["work"], made["average"]) == (1, 2, 1)
+    added = count_jobs(run(other, last, *several))
+    assert (added["start"], added["work"], added["average"], added["normalize"]) == (0, 2, 1, 0)
+    assert count_jobs(run(one, last, *several)) == Counter()
+    assert not [file.key for file in bucket.objects.all() if re.search(r"/store/work/.*\.npz$", file.key)]
+    shutil.copytree(local_run.path / "data", local.path / "data")
+    name = "results/models/mlp/fold-0/epoch-0004.npz"
+    local.snakemake(name, *several)
+    assert read(bucket, f"run/{last}") == local.read(name)
 
 
 def read(bucket, key: str) -> bytes:

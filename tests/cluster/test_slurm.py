@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.slurm import LAST_CHECKPOINT, SlurmRun, records, submitted
 from tests.support.waiting import wait_until
+from tests.support.workspace import SMALL_CONFIG
 
 SLURM = Path(__file__).with_name("slurm.sh")
 
@@ -50,6 +51,22 @@ def test_results_equal_those_of_a_local_run(local_run, without_results, slurm_ru
         assert requested[int(own)] == (rules[job.job], job.cores, job.memory, job.minutes)
     normalizing = next(job for job in jobs.values() if rules[job.job] == "normalize")
     assert (normalizing.cores, normalizing.memory, normalizing.minutes) == (2, 1100, 6)
+
+
+def test_workers_give_the_bytes_of_a_local_run(without_results, slurm_run, tmp_path):
+    model = {**SMALL_CONFIG["models"]["mlp"], "workers": 2, "epochs": 4, "checkpoint_every": 2}
+    without_results.configure({**SMALL_CONFIG, "models": {"mlp": model}})
+    local = without_results.copy(tmp_path / "local")
+    name = "results/models/mlp/fold-0/epoch-0004.npz"
+    local.snakemake(name)
+    run = slurm_run(without_results, name)
+    output = run.finish()
+    assert run.workspace.read(name) == local.read(name)
+    jobs, rules = records(run.workspace.path), submitted(output)
+    assert Counter(rules.values()) == Counter(normalize=1, folds=1, prepare=1, start=1, work=4, average=2)
+    assert {job.state for job in jobs.values()} == {"COMPLETED"}
+    # the states of the workers are deleted after they have been averaged
+    assert list(run.workspace.path.glob("results/store/work/**/*.npz")) == []
 
 
 def test_a_cancelled_job_is_submitted_again_with_more(local_run, before_last_checkpoint, slurm_run):

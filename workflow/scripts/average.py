@@ -53,7 +53,7 @@ def average(
         history[-1] |= {"validation_loss": loss, "validation_accuracy": accuracy}
     earlier = read_history(previous).to_dict("records") if previous else []
     left = history[-1]["seconds"] * (checkpoint.total_epochs - checkpoint.epoch)
-    say(format_progress(history[-1], checkpoint, left))
+    say(f"average of {len(states)} workers · {format_progress(history[-1], checkpoint, left)}")
     checkpoints.write_state(output[0], mean)
     write_history(output[1], [*earlier, *history])
 

@@ -68,7 +68,7 @@ def work(
     if not len(rows.labels):
         raise InputError(f"{name}: worker {worker} of {model['workers']} has no rows; lower workers")
     steps = -(-len(rows.labels) // model["batch_size"])
-    if steps * (last - first) < FEW_STEPS and worker == first == 0:
+    if steps * (last - first) < FEW_STEPS and worker == first == options["fold"] == 0:
         say(
             f"{name}: a worker takes {steps * (last - first)} steps per round; below {FEW_STEPS}, accuracy suffers: "
             "lower workers or raise checkpoint_every"
