@@ -147,12 +147,14 @@ def shards(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def needs(shards: list[Path], worker: int, workers: int, epochs: tuple[int, int] = (0, 2), **options: Any):
-    """Return the inputs and options of a worker of the member of fold 1."""
+def needs(
+    shards: list[Path], worker: int, workers: int, epochs: tuple[int, int] = (0, 2), fold: int = 1, **options: Any
+):
+    """Return the inputs and options of a worker."""
     model = model_options(**{"hidden": [8], "batch_size": 8, **options}, workers=workers)
-    share = deal(NAMES, workers, [model["seed"], 1, epochs[0]])[worker]
+    share = deal(NAMES, workers, [model["seed"], fold, epochs[0]])[worker]
     own = [next(path for path in shards if path.stem == part["shard"]) for part in share]
-    return own, prepare_images(own), {"model": model, "fold": 1, "epochs": epochs, "worker": worker, "share": share}
+    return own, prepare_images(own), {"model": model, "fold": fold, "epochs": epochs, "worker": worker, "share": share}
 
 
 def read_images(shards: list[Path], *arguments: Any, **options: Any) -> list[bytes]:
@@ -188,7 +190,7 @@ def test_parts_of_one_shard_are_other_rows_in_each_round(shards, monkeypatch):
 def run(shards: list[Path], worker: int, workers: int, folder: Path, **options: Any) -> tuple[State, list[str]]:
     """Train a worker for two epochs from the initial state; return its state, and what it said."""
     own, images, given = needs(shards, worker, workers, **options)
-    start.start(shards, folder / "start.npz", 1, given["model"], "auto")
+    start.start(shards, folder / "start.npz", given["fold"], given["model"], "auto")
     said: list[str] = []
     outputs = folder / f"{worker}.npz", folder / f"{worker}.csv"
     folds = shards[0].with_name("folds.parquet")
@@ -197,14 +199,15 @@ def run(shards: list[Path], worker: int, workers: int, folder: Path, **options: 
 
 
 def test_few_steps_are_reported_once_and_an_empty_share_is_refused(shards, tmp_path):
-    state, said = run(shards, 0, 2, tmp_path)
+    state, said = run(shards, 0, 2, tmp_path, fold=0)
     steps = 2 * -(-state.about["rows"] // 8)
     assert said[0] == (
         f"m: a worker takes {steps} steps per round; below 300, accuracy suffers: "
         "lower workers or raise checkpoint_every"
     )
     assert state.step == steps
-    assert not any("accuracy suffers" in line for line in run(shards, 1, 2, tmp_path)[1])
+    for worker, fold in ((1, 0), (0, 1)):
+        assert "accuracy suffers" not in str(run(shards, worker, 2, tmp_path, fold=fold)[1])
     with pytest.raises(InputError, match="m: worker 1 of 900 has no rows; lower workers"):
         run(shards, 1, 900, tmp_path)
 

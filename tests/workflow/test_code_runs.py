@@ -55,8 +55,8 @@ def traces(once, build_workspace) -> Path:
         (folder / "hook").mkdir()
         (folder / "hook" / "sitecustomize.py").write_text(TRACER, encoding="utf-8")
         hooked = {"PYTHONPATH": str(folder / "hook"), "TRACES": str(folder / "traces")}
-        several = "models={mlp: {workers: 2, epochs: 1}}"
-        for more in ([], ["results/models/mlp/fold-0/epoch-0001.npz", "--config", several]):
+        several = "models={several: {workers: 2, epochs: 1}}"
+        for more in (["results/models/several/fold-0/epoch-0001.npz", "--config", several], []):
             result = subprocess.run(
                 [str(BIN / "snakemake"), "--cores", "1", *more],
                 cwd=workspace.path,
