@@ -106,6 +106,15 @@ def test_a_round_is_a_job_per_worker_and_their_average():
     assert "images" not in plan(workers=2, count=1).average("m", 0, 2).inputs
 
 
+def test_each_round_member_and_seed_has_its_own_deal():
+    def orders(seed: int, fold: int) -> list[str]:
+        results = plan(workers=3, epochs=20, seed=seed)
+        return [results.work("m", fold, epoch, 0).made_of["options"]["share"][0]["shard"] for epoch in range(2, 21, 2)]
+
+    assert set(orders(0, 0)) == set(NAMES)
+    assert len({tuple(order) for order in (orders(0, 0), orders(0, 1), orders(1, 0))}) == 3
+
+
 def averages(**options: Any) -> dict[int, str]:
     results = plan(**options)
     return {job.wildcards["epoch"]: job.key for job in results.chain("m", 0)}
