@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.workspace import ROOT
 
@@ -48,3 +49,11 @@ def test_a_package_has_one_version_in_all_locks(path):
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_lock_names_no_index_and_no_folder(path):
     assert not re.search(r"://|index|find-links|/tmp|/home", path.with_suffix(".txt").read_text(encoding="utf-8"))
+
+
+def test_the_environment_of_conda_has_the_same_versions():
+    entries = yaml.safe_load((ROOT / "environment.yaml").read_text(encoding="utf-8"))["dependencies"]
+    names = {"snakemake-minimal": "snakemake", "matplotlib-base": "matplotlib"}  # without packages that we do not use
+    pins = {names.get(name, name): version for name, version in (entry.split("=") for entry in entries)}
+    assert pins.pop("python") in ("3.11", "3.12", "3.13")
+    assert pins == asked(ROOT / "requirements-cluster.in")
