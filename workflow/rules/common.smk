@@ -18,6 +18,7 @@ from mnist_numpy.planning.snakemake_api import (
     handle_sigterm_in_thread,
     hold_or_refuse,
     quote_interpreter,
+    refuse_foreign_folder,
     shorten_output,
 )
 
@@ -26,6 +27,7 @@ STARTED = time.time()
 SUBMIT_ERRORS = []  # the executor's messages about jobs that it cannot run
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 HOST = Host(workflow, checkpoints)
+refuse_foreign_folder(HOST)
 PLAN = plan_for_host(HOST, SETTINGS)
 JOBS = Jobs(PLAN, HOST)
 RESOURCES = Estimates(SETTINGS, PLAN.tables, HOST.place)

@@ -65,6 +65,17 @@ def hold_folder(patience: float = 0) -> bool:
     return True
 
 
+def check_folders() -> None:
+    """Raise HoldError if Snakemake or a job could not write to this folder, as in the run folder of another user."""
+    made = [name for name in (".snakemake", "results") if Path(name).exists()]
+    inner = [place for name in made for place in Path(name).glob("*/") if place.is_dir()]
+    for place in [*[Path()] * (len(made) < 2), *map(Path, made), *inner]:
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise HoldError(
+                f"{place.absolute()}: no permission to write; run in a folder of your own (see docs/cluster.md)"
+            )
+
+
 def open_lock_file() -> int:
     """Return the descriptor of the open file `.lock`; raise HoldError if it cannot be written."""
     try:

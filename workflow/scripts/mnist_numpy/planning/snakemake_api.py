@@ -16,7 +16,7 @@ from snakemake.logging import logger
 from snakemake.script import PythonScript
 
 from mnist_numpy.planning.cache import Cache
-from mnist_numpy.planning.hold import HoldError, hold_folder
+from mnist_numpy.planning.hold import HoldError, check_folders, hold_folder
 from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.terminal import ShortOutput
 
@@ -121,6 +121,15 @@ def hold_or_refuse() -> None:
     """Lock this folder; raise WorkflowError if another run has locked it."""
     try:
         hold_folder()
+    except HoldError as reason:
+        raise WorkflowError(str(reason)) from None
+
+
+def refuse_foreign_folder(host: Host) -> None:
+    """Raise WorkflowError while planning if this folder cannot be written; Snakemake would print a traceback."""
+    try:
+        if host.plans:
+            check_folders()
     except HoldError as reason:
         raise WorkflowError(str(reason)) from None
 
