@@ -50,12 +50,12 @@ class Option(NamedTuple):
 
 
 def options(schema: dict[str, Any] = SCHEMA, path: tuple[str, ...] = (), of: str = "") -> Iterator[Option]:
-    """Yield all keys of the schema that are not sections."""
+    """Yield all keys in sections of the schema that are not sections themselves."""
     for key, below in schema.get("properties", {}).items():
         below = resolve(below)
         if below["type"] == "object":
             yield from options(below, (*path, key))
-        else:
+        elif path:  # the README describes a key outside of sections in its text
             yield Option((*path, key), below, of)
     for branch in schema.get("allOf", []):
         yield from options(branch["then"], path, of=branch["if"]["properties"]["name"]["const"])
