@@ -82,7 +82,7 @@ def read_settings(
     faults += [sentence for error in errors for sentence in explain_error(error, schema)]
     if not faults:
         settings = fill_defaults(given, schema, schema)
-        # a cluster needs fewer, longer jobs; no result depends on this number, so it is not in the settings
+        # a cluster needs fewer, longer jobs; no key depends on this number, so it is not in the settings
         least = settings.pop("checkpoint_every")
         for model in settings["models"].values():
             model["checkpoint_every"] = max(model["checkpoint_every"], least)
