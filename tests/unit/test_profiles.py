@@ -36,11 +36,16 @@ def test_a_profile_submits_few_training_jobs_that_make_the_same_results(name, mo
 
 
 def test_a_profile_only_lengthens_the_interval():
-    models = {"long": {"checkpoint_every": 500}, "short": {"checkpoint_every": 5}}
+    models = {
+        "long": {"checkpoint_every": 500},
+        "short": {"checkpoint_every": 5},
+        "many": {"checkpoint_every": 5, "workers": 2},
+    }
     settings = read_settings({"models": models}, [], {"checkpoint_every": "100"})
     assert {name: model["checkpoint_every"] for name, model in settings["models"].items()} == {
         "long": 500,
         "short": 100,
+        "many": 5,  # several workers are averaged after this number of epochs
     }
     assert "checkpoint_every" not in settings
 

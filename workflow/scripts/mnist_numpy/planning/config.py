@@ -85,7 +85,8 @@ def read_settings(
         # a cluster needs fewer, longer jobs; no key depends on this number, so it is not in the settings
         least = settings.pop("checkpoint_every")
         for model in settings["models"].values():
-            model["checkpoint_every"] = max(model["checkpoint_every"], least)
+            if model["workers"] == 1:  # several workers are averaged after this number of epochs
+                model["checkpoint_every"] = max(model["checkpoint_every"], least)
         for key in PATHS:
             settings["data"][key] = expand_paths(settings["data"][key])
         faults = list(find_contradictions(settings))
