@@ -41,12 +41,12 @@ def quality(train: Sequence[Path], test: Sequence[Path], report: Path, labels: A
                 "name tables with images of the same size"
             )
         test_content, test_hashes = describe_split(test, labels)
-        shared = np.intersect1d(train_hashes, test_hashes).size
+        shared = count_shared(train_hashes, test_hashes)
     write_json(report, {"train": train_content, "test": test_content, "identical_in_train_and_test": shared})
 
 
 def describe_split(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the statistics of one split, and a 64-bit hash (BLAKE2b) of each image, uint64, shape (rows,)."""
+    """Return the statistics of one split, and the different 64-bit hashes (BLAKE2b) of its images, uint64, sorted."""
     rows = blank = total = squares = 0
     counts: np.ndarray | None = None
     low = high = None
@@ -67,7 +67,7 @@ def describe_split(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[s
             hashes.append(np.frombuffer(digests, np.uint64))
     assert low is not None
     assert high is not None
-    hashed = np.concatenate(hashes)
+    different = drop_repeated(np.concatenate(hashes))
     values = rows * low.size
     content = {
         "shards": [path.stem for path in shards],
@@ -76,12 +76,24 @@ def describe_split(shards: Sequence[Path], names: Sequence[Any]) -> tuple[dict[s
         "class_counts": None if counts is None else counts.tolist(),
         "constant_pixels": int(np.count_nonzero(low == high)),
         "blank_images": blank,
-        "duplicate_images": rows - int(np.unique(hashed).size),
+        "duplicate_images": rows - len(different),
         "pixel_range": [int(low.min()), int(high.max())],
         "pixel_mean": total / values,
         "pixel_deviation": float(np.sqrt(max(0.0, squares / values - (total / values) ** 2))),
     }
-    return content, hashed
+    return content, different
+
+
+def drop_repeated(values: np.ndarray) -> np.ndarray:
+    """Return the different values, sorted. The array is sorted in place, so that it is in memory only twice."""
+    values.sort()
+    return values[np.append(True, values[1:] != values[:-1])]
+
+
+def count_shared(first: np.ndarray, second: np.ndarray) -> int:
+    """Return how many values are in both of two sorted arrays without repeated values."""
+    places = np.minimum(np.searchsorted(first, second), len(first) - 1)
+    return int(np.count_nonzero(first[places] == second))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Estimates:
     def quality(self, wildcards: Any) -> Estimate:
         """Estimate a job that sorts hashes of the images."""
         rows = self.max_rows("train") + self.max_rows("test")
-        return Estimate(64 * rows, rows * self.pixels / PIXELS_SCANNED)
+        return Estimate(40 * rows, rows * self.pixels / PIXELS_SCANNED)
 
     def prepare(self, wildcards: Any) -> Estimate:
         """Estimate a job that reads one row group at a time."""
