@@ -84,12 +84,12 @@ class Estimates:
 
     def samples(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids and labels, and the few images which it shows."""
-        return Estimate(100e6 + 64 * self.max_rows("train"), 30)
+        return Estimate(100e6 + 40 * self.max_rows("train"), 30)
 
     def folds(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids, labels and folds, but no images."""
         rows = self.max_rows("train")
-        return Estimate(64 * rows, rows * 1e-5)
+        return Estimate(40 * rows, rows * 1e-5)
 
     def train(self, wildcards: Any) -> Estimate:
         """Estimate a job that trains a member, or one of its workers, from one checkpoint to the next."""
@@ -134,9 +134,8 @@ class Estimates:
     def evaluate(self, wildcards: Any) -> Estimate:
         """Estimate a job that predicts some row groups at a time; the images stay in their files."""
         model = wildcards.model
-        block = 8 * 4096 * (self.pixels + 64 * self.classes)
         rows = self.max_rows("train", wildcards.shard)
-        return Estimate(100e6 + block + self.weights_bytes(model), self.forward_seconds(model, rows))
+        return Estimate(100e6 + self.block_bytes() + self.weights_bytes(model), self.forward_seconds(model, rows))
 
     def summarize(self, wildcards: Any) -> Estimate:
         """Estimate a job that joins predictions, one row group at a time."""
@@ -157,10 +156,9 @@ class Estimates:
         return Estimate(100e6 + 32 * rows, self.max_rows("test") * 1e-5)
 
     def predict(self, wildcards: Any) -> Estimate:
-        """Estimate a job that reads one row group at a time; a pixel takes four bytes while it is decoded."""
+        """Estimate a job that predicts some row groups at a time; the images stay in their files."""
         model, rows = wildcards.model, self.max_rows("test", wildcards.shard)
-        per_row = (6 + self.preprocess_count(model)) * self.pixels + 32 * self.classes
-        return Estimate(100e6 + 4096 * per_row + self.weights_bytes(model), self.forward_seconds(model, rows))
+        return Estimate(100e6 + self.block_bytes() + self.weights_bytes(model), self.forward_seconds(model, rows))
 
     def submission(self, wildcards: Any) -> Estimate:
         """Estimate a job that holds ids and labels if they are compared."""
@@ -177,7 +175,7 @@ class Estimates:
         # twice: parameters, two moments and averages; then the buffers of each thread, and the file being written
         fixed = PYTHON_BYTES + (9 + threads) * number * parameter_count(widths)
         batch_row = number * (widths[0] + 2 * sum(widths[1:])) + widths[0]
-        per_row = 200  # ids, labels, folds and the order of the rows; the images stay in their files
+        per_row = 60  # labels, folds and the order of the rows; the images stay in their files
         if model["batch_size"] == "full":
             return fixed, per_row + batch_row
         return fixed + model["batch_size"] * batch_row, per_row
@@ -199,15 +197,15 @@ class Estimates:
         """Return the size of the weights of all members, once per distorted copy of an image."""
         return 8 * self.passes(model) * parameter_count(self.widths(model))
 
+    def block_bytes(self) -> int:
+        """Return the size of the images and probabilities of a block of row groups."""
+        return 8 * 4096 * (self.pixels + 64 * self.classes)
+
     def forward_seconds(self, model: str, rows: int) -> float:
         """Return the longest time that all members take to predict some rows."""
         images = self.passes(model) * rows
         operations = 2 * images * parameter_count(self.widths(model))
         return operations / FLOATING_POINT_OPERATIONS + images * self.pixels / PIXELS_SCANNED
-
-    def preprocess_count(self, model: str) -> int:
-        """Return the largest possible number of `preprocess` sections among a model's members."""
-        return max(1, len(self.models[model]["vary"]))
 
 
 @cache
