@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from mnist_numpy.ann import network
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import page_images
-from mnist_numpy.files import checkpoints
+from mnist_numpy.files import checkpoints, validation
 from mnist_numpy.planning.captions import read_captions
 from mnist_numpy.planning.config import read_settings
 from playwright.sync_api import Page
@@ -281,7 +281,7 @@ def test_the_confusion_matrix_shows_the_images_of_the_chosen_cell(open_page, pag
         assert page.locator("[aria-pressed='true']").count() == 1
         assert cell.get_attribute("aria-pressed") == "true"
         alts = page.eval_on_selector_all("#cell img", "images => images.map(image => image.alt)")
-        most = page_images.CORRECT_PER_CELL if label == predicted else page_images.ERRORS_PER_CELL
+        most = validation.CORRECT_PER_CELL if label == predicted else page_images.ERRORS_PER_CELL
         assert len(alts) == min(count, most)
         assert all(alt.endswith(f"label {label}, predicted {predicted}") for alt in alts)
 

@@ -15,9 +15,10 @@ from mnist_numpy.planning.code import Code
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 OF_NO_STAGE = ("publish.py", "identify.py")  # no other result depends on theirs
+OF_COMMANDS = ("__init__.py", "photo.py")  # no rule imports what `make predict` does
 RULES = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.name not in OF_NO_STAGE)
 WINGS = [SCRIPTS / "mnist_numpy" / wing for wing in ("ann", "files", "figures")]
-MODULES = [path for wing in WINGS for path in wing.glob("*.py") if path.name != "__init__.py"]
+MODULES = [path for wing in WINGS for path in wing.glob("*.py") if path.name not in OF_COMMANDS]
 FILES = sorted(
     str(path.relative_to(SCRIPTS))
     for path in (*(SCRIPTS / f"{rule}.py" for rule in RULES), *MODULES, SCRIPTS / "mnist_numpy" / "harness.py")

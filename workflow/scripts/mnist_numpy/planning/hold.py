@@ -70,7 +70,8 @@ def check_folders() -> None:
     made = [name for name in (".snakemake", "results") if Path(name).exists()]
     inner = [place for name in made for place in Path(name).glob("*/") if place.is_dir()]
     for place in [*[Path()] * (len(made) < 2), *map(Path, made), *inner]:
-        if not os.access(place, os.W_OK | os.X_OK):
+        # a file system that is mounted read-only has a message of its own
+        if not os.access(place, os.W_OK | os.X_OK) and not os.statvfs(place).f_flag & os.ST_RDONLY:
             raise HoldError(
                 f"{place.absolute()}: no permission to write; run in a folder of your own (see docs/cluster.md)"
             )
