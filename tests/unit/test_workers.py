@@ -211,13 +211,13 @@ def test_few_steps_are_reported_once_and_an_empty_share_is_refused(shards, tmp_p
     state, said = run(shards, 0, 2, tmp_path, fold=0)
     steps = 2 * -(-state.about["rows"] // 8)
     assert said[0] == (
-        f"m: a worker takes {steps} steps per round; below 300, accuracy suffers: "
+        f"warning: m: a worker takes {steps} steps per round; below 300, accuracy suffers: "
         "lower workers or raise checkpoint_every"
     )
     assert state.step == steps
     for worker, fold in ((1, 0), (0, 1)):
         assert "accuracy suffers" not in str(run(shards, worker, 2, tmp_path, fold=fold)[1])
-    with pytest.raises(InputError, match="m: worker 1 of 900 has no rows; lower workers"):
+    with pytest.raises(InputError, match="worker 1 of 900 has no rows; lower workers"):
         run(shards, 1, 900, tmp_path)
 
 

@@ -12,7 +12,7 @@ from mnist_numpy.ann.rows import Images
 from mnist_numpy.ann.state import State
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.folds import read_folds
+from mnist_numpy.files.folds import read_folds_of_each
 from mnist_numpy.files.history import read_history, write_history
 from mnist_numpy.files.prepared import map_shards
 from mnist_numpy.harness import job
@@ -53,7 +53,7 @@ def average(
         history[-1] |= {"validation_loss": loss, "validation_accuracy": accuracy}
     earlier = read_history(previous).to_dict("records") if previous else []
     left = history[-1]["seconds"] * (checkpoint.total_epochs - checkpoint.epoch)
-    say(f"average of {len(states)} workers · {format_progress(history[-1], checkpoint, left)}")
+    say(f"average of {len(states)} workers · {format_progress(history[-1], checkpoint, left, len(states))}")
     checkpoints.write_state(output[0], mean)
     write_history(output[1], [*earlier, *history])
 
@@ -114,8 +114,8 @@ def score(
     layers = network.as_layers(network.tensor_views(vector, about["sizes"], about["options"]["output_bias"]))
     _, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
     loss, correct, count = 0.0, 0, 0
-    for shard, array in zip(shards, map_shards(images, shards), strict=True):
-        label, fold = read_folds(folds, [shard], about["labels"])
+    parts = read_folds_of_each(folds, shards, about["labels"])
+    for (label, fold), array in zip(parts, map_shards(images, shards), strict=True):
         rows = np.flatnonzero(fold == checkpoint.fold)
         with np.errstate(all="ignore"):
             probabilities = network.predict(layers, Images([array], rows), pixel_max)

@@ -72,7 +72,10 @@ def compare_accuracies(test: dict[str, Any], validation: dict[str, Any] | None, 
         return True
     (low, high), (least, most) = test["accuracy_interval"], validation["accuracy_interval"]
     overlap = bool(low <= most and least <= high)
-    warning = "; they differ by more than chance explains: test images may be of another kind, or in both sets"
+    warning = (
+        "; they differ by more than chance explains: test images may be of another kind or in both sets, "
+        "or all members together are better than one"
+    )
     say(f"accuracy on the labelled test set: {accuracies[0]}, out of fold: {accuracies[1]}{'' if overlap else warning}")
     return overlap
 

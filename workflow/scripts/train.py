@@ -151,7 +151,7 @@ def score_epoch(trainer: training.Trainer, rows: training.Rows, held_out: traini
     return found
 
 
-def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float) -> str:
+def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left: float, workers: int = 1) -> str:
     """Return the line that is printed for an epoch. Lines of members that train at the same time are aligned.
 
     Parameters
@@ -162,10 +162,12 @@ def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left:
         The member, and the epochs of the whole training.
     seconds_left
         Estimated time to the last epoch of this member, from the speed so far.
+    workers
+        Number of workers whose average this is. The training scores are theirs, before they were averaged.
     """
     score = f"accuracy on fold {checkpoint.fold} {100 * row['validation_accuracy']:5.2f} %"
     if np.isnan(row["validation_accuracy"]):
-        score = f"training accuracy {100 * row['train_accuracy']:5.2f} %"
+        score = f"training accuracy {100 * row['train_accuracy']:5.2f} %{' before averaging' * (workers > 1)}"
     total = checkpoint.total_epochs
     minutes, seconds = divmod(round(seconds_left), 60)
     left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"

@@ -10,7 +10,7 @@ from mnist_numpy.ann.rows import Images
 from mnist_numpy.ann.state import State
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
-from mnist_numpy.files.folds import read_folds
+from mnist_numpy.files.folds import read_folds_of_each
 from mnist_numpy.files.history import write_history
 from mnist_numpy.files.prepared import map_shards
 from mnist_numpy.harness import job
@@ -66,12 +66,12 @@ def work(
     seed, worker = [model["seed"], options["fold"]], options["worker"]
     rows, shape = read_share(shards, images, folds, begin.about["labels"], options)
     if not len(rows.labels):
-        raise InputError(f"{name}: worker {worker} of {model['workers']} has no rows; lower workers")
+        raise InputError(f"worker {worker} of {model['workers']} has no rows; lower workers")
     steps = -(-len(rows.labels) // model["batch_size"])
     if steps * (last - first) < FEW_STEPS and worker == first == options["fold"] == 0:
         say(
-            f"{name}: a worker takes {steps * (last - first)} steps per round; below {FEW_STEPS}, accuracy suffers: "
-            "lower workers or raise checkpoint_every"
+            f"warning: {name}: a worker takes {steps * (last - first)} steps per round; below {FEW_STEPS}, accuracy "
+            "suffers: lower workers or raise checkpoint_every"
         )
     about = {**begin.about, "earlier": begin.about["trained"], "trained": [], "rows": len(rows.labels)}
     # the numbers of steps of two workers differ a little; each counts as if it had always been this worker
@@ -99,8 +99,9 @@ def read_share(
     shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
     prepared = map_shards(images, shards)
     chosen, numbers, start = [], [], 0
-    for shard, array, part in zip(shards, prepared, options["share"], strict=True):
-        label, fold = read_folds(folds, [shard], labels)
+    for (label, fold), array, part in zip(
+        read_folds_of_each(folds, shards, labels), prepared, options["share"], strict=True
+    ):
         rows = np.flatnonzero(fold != options["fold"])
         ends = [len(rows) * end // options["model"]["workers"] for end in part["span"]]
         if ends != [0, len(rows)]:

@@ -47,7 +47,13 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
 
 def read_groups(path: Path, columns: list[str], groups: Iterable[int] | None = None) -> Iterator[pa.Table]:
     """Yield some columns of all row groups, or of some; raises InputError as `read_table` does."""
-    file = open_columns(path, columns)
+    return read_open_groups(path, open_columns(path, columns), columns, groups)
+
+
+def read_open_groups(
+    path: Path, file: pq.ParquetFile, columns: list[str], groups: Iterable[int] | None = None
+) -> Iterator[pa.Table]:
+    """Yield the same as `read_groups` of a file that is open and checked."""
     for group in range(file.num_row_groups) if groups is None else groups:
         try:
             table = file.read_row_group(int(group), columns)

@@ -115,5 +115,5 @@ def find_changed_options(old: dict[str, Any], new: dict[str, Any], section: str 
         before, now = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(now, dict):
             yield from find_changed_options(before, now, f"{section}{key}.")
-        elif before != now:
+        elif before != now and key != "share":  # the share of a worker follows from options that are named
             yield f"{section}{key} changed from {before} to {now}"
