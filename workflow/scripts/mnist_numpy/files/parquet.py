@@ -78,13 +78,6 @@ def open_columns(path: Path, columns: list[str]) -> pq.ParquetFile:
     return file
 
 
-def write_table(path: Path, columns: dict[str, pa.Array], metadata: dict[str, str] | None = None) -> None:
-    """Write named columns of the same length, with metadata: a complete file or none."""
-    table = pa.table(columns, metadata=metadata)
-    with open_writer(path, table.schema) as writer:
-        writer.write_table(table)
-
-
 @contextlib.contextmanager
 def open_writer(path: Path, schema: pa.Schema, **how: Any) -> Iterator[pq.ParquetWriter]:
     """Open a writer; without an error, the file then gets its checksum and replaces the old one."""
