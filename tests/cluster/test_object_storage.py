@@ -101,7 +101,7 @@ def test_results_in_a_bucket_equal_those_of_a_local_run(run, bucket, local_run, 
     # another table under the same name
     bucket.put_object(Key="run/data/test.csv", Body=local_run.read("data/test.csv").rpartition(b"\n")[0])
     assert count_jobs(run(other, "--dry-run")) == Counter(
-        normalize=1, quality=1, predict=2, score=2, submission=1, report=1, publish=1
+        normalize=1, prepare=1, quality=1, predict=2, score=2, submission=1, report=1, publish=1
     )
     bucket.upload_file(local_run.path / "data" / "test.csv", "run/data/test.csv")
     assert count_jobs(run(other, "--dry-run")) == Counter()
