@@ -52,7 +52,7 @@ def work(
         Files of state and history to write. The state's `about` also has `rows` of the share, and `earlier`, which is
         `trained` at the start of the round.
     options
-        `model`, `fold`, `epochs` (before the round and at its end), `worker` and `share`; see `planning.workers.deal`.
+        `model`, `fold`, `epochs` (before the round and at its end), `worker` and `share`; see `planning.training.deal`.
     total_epochs
         Length of the whole training, epochs.
     threads

@@ -17,7 +17,16 @@ import pyarrow.parquet as pq
 
 from mnist_numpy.files.dataset import class_numbers
 from mnist_numpy.files.json_file import read_json, write_json
-from mnist_numpy.files.parquet import as_matrix, as_vectors, open_columns, open_writer, read_groups, stored_labels
+from mnist_numpy.files.parquet import (
+    as_matrix,
+    as_vectors,
+    open_columns,
+    open_file,
+    open_writer,
+    read_groups,
+    read_open_groups,
+    stored_labels,
+)
 
 ERRORS_PER_CELL = 25
 CORRECT_PER_CELL = 6
@@ -72,7 +81,7 @@ def write_validation(
 
 def join_validations(parts: Sequence[Path], path: Path) -> None:
     """Write the rows of some files of out-of-fold predictions into one file, one row group at a time."""
-    schema = open_columns(parts[0], []).schema_arrow
+    schema = open_file(parts[0]).schema_arrow
     with open_writer(path, schema) as writer:
         for part in parts:
             for table in read_groups(part, schema.names):
@@ -82,8 +91,9 @@ def join_validations(parts: Sequence[Path], path: Path) -> None:
 def iterate_validation(path: Path) -> Iterator[Validation]:
     """Yield out-of-fold predictions, one row group at a time; raises InputError if the file is damaged."""
     columns = ["label", "predicted", "probabilities", "fold"]
-    labels = stored_labels(path, open_columns(path, columns).schema_arrow)
-    for table in read_groups(path, columns):
+    file = open_columns(path, columns)
+    labels = stored_labels(path, file.schema_arrow)
+    for table in read_open_groups(path, file, columns):
         label, predicted = (class_numbers(table[name], labels) for name in ("label", "predicted"))
         yield Validation(label, predicted, as_matrix(table["probabilities"]), table["fold"].to_numpy(), labels)
 
@@ -106,8 +116,8 @@ def select_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 def rank_errors(examples: pd.DataFrame) -> pd.DataFrame:
     """Return the errors among examples, those with the highest confidence first."""
-    errors = examples[examples.label != examples.predicted].sort_values("row", kind="stable")
-    return errors.sort_values("confidence", ascending=False, kind="stable")
+    errors = examples[examples.label != examples.predicted]
+    return errors.sort_values(["confidence", "row"], ascending=[False, True])
 
 
 def write_examples(path: Path, examples: pd.DataFrame) -> None:
