@@ -8,23 +8,19 @@ a time, with one thread each.
 """
 
 import argparse
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from digits import ROOT, load_rows  # it makes the modules of the workflow importable, so it is imported before them
 from threadpoolctl import threadpool_limits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-
-from mnist_numpy.ann import metrics, prediction, training  # noqa: E402
-from mnist_numpy.ann.preprocess import straighten  # noqa: E402
-from mnist_numpy.planning.config import member_options, read_settings  # noqa: E402
-from speed import load_rows  # noqa: E402
+# isort: split
+from mnist_numpy.ann import metrics, prediction, training
+from mnist_numpy.ann.preprocess import straighten
+from mnist_numpy.planning.config import member_options, read_settings
 
 TRAINED_ON = 28_000
 

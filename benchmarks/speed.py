@@ -8,24 +8,19 @@ import argparse
 import itertools
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from digits import load_rows  # it makes the modules of the workflow importable, so it is imported before them
 from threadpoolctl import threadpool_info, threadpool_limits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-
-import contenders  # noqa: E402
-from mnist_numpy.ann import augment, training  # noqa: E402
-from mnist_numpy.files import ingest  # noqa: E402
-from mnist_numpy.files.layout import detect_layout  # noqa: E402
-from mnist_numpy.planning.config import read_settings  # noqa: E402
+# isort: split
+import contenders
+from mnist_numpy.ann import augment, training
+from mnist_numpy.planning.config import read_settings
 
 BATCHES, RATES = (128, 256, 512), (0.001, 0.002, 0.003, 0.005)
 GOAL = 0.99457  # the notebook's training accuracy after 2,000 iterations
@@ -35,14 +30,6 @@ DISTORTION = {"rotate": 12, "scale": 0.12, "shear": 0.1, "shift": 1.2, "elastic"
 def model_options(**changes: Any) -> dict[str, Any]:
     """Return the default options of a model, with some changes."""
     return read_settings({"models": {"mlp": changes}}, [])["models"]["mlp"]
-
-
-def load_rows() -> training.Rows:
-    """Read the training rows of the repository."""
-    layout, _ = detect_layout(ROOT / "data" / "train.csv.zip", {}, True)
-    batches = list(ingest.read_batches(ROOT / "data" / "train.csv.zip", layout))
-    labels = np.concatenate([batch.labels for batch in batches if batch.labels is not None])
-    return training.Rows(np.concatenate([batch.images for batch in batches]), labels, 255)
 
 
 def make_trainer(rows: training.Rows, threads: int, seed: int = 0, **changes: Any) -> training.Trainer:

@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gradient descent": {"optimizer": {"name": "sgd"}},
     "momentum": {"optimizer": {"name": "sgd", "momentum": 0.9}},
     "norm_rms": {"optimizer": {"name": "norm_rms", "reset_every": 4}, "learning_rate": 0.05},
+    "skipped rows": {"skip_easy": {"keep": 0.5, "above": 0.5, "after": 1}, "learning_rate": 0.01},
     "cosine": {"schedule": {"name": "cosine", "warm_up": 1.5}},
     "float64": {"dtype": "float64"},
     "no output bias": {"output_bias": False},

@@ -111,11 +111,14 @@ def test_changing_an_option_reruns_what_the_readme_says(name, finished, monkeypa
     model = find_model(option.of)
     path = [model or "sgd" if key == "*" else key for key in option.path]
     after = copy.deepcopy(FINISHED)
-    if not model:  # a new optimizer: compare with a run that would have it
+    # compare with a run that would have the optimizer, or skip rows: without it, the option has no effect
+    if not model:
         after["models"]["sgd"]["optimizer"] = {"name": option.of}
+    if skips := "skip_easy" in path:
+        after["models"][path[1]]["skip_easy"] = {"keep": 0.5}
     finished.configure(after)
     monkeypatch.chdir(finished.path)
-    made = set() if model else {*view.all_results(results := results_here()).values(), *results.makers}
+    made = set() if model and not skips else {*view.all_results(results := results_here()).values(), *results.makers}
     before: Any = read_settings(after, [])
     section = after
     for key in path[:-1]:

@@ -1,8 +1,16 @@
 """Types of the options that training reads: a model's section of the config, already validated by the schema."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from mnist_numpy.ann.optimizers import OptimizerOptions, ScheduleOptions
+
+
+class SkipOptions(TypedDict):
+    """Which rows an epoch skips (see `rows.choose_rows`)."""
+
+    after: int
+    above: float
+    keep: float
 
 
 class ModelOptions(TypedDict):
@@ -25,3 +33,4 @@ class ModelOptions(TypedDict):
     label_smoothing: float
     ema_decay: float
     augment: dict[str, Any]
+    skip_easy: NotRequired[SkipOptions]  # not there if nothing is skipped

@@ -108,3 +108,35 @@ def shuffle(count: int, pixels: int, generator: np.random.Generator) -> np.ndarr
         rows = (starts + np.arange(CHUNK_ROWS)).ravel()
         windows.append(generator.permutation(rows[rows < count]))
     return np.concatenate(windows)
+
+
+def choose_rows(
+    order: np.ndarray, losses: np.ndarray, above: float, keep: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Return the rows that an epoch uses: all that are hard, and a random part of those that are easy.
+
+    A row is easy if the network was sure of its label when the row was last used. Its gradient is then close to zero.
+    This follows A. H. Jiang et al., "Accelerating deep learning by focusing on the biggest losers" (2019), with the
+    losses of the epoch before, so that a skipped row costs nothing.
+
+    Parameters
+    ----------
+    order
+        The order in which the epoch would visit all rows, shape (rows,).
+    losses
+        The loss of each row when it was last used, nats, shape (rows,).
+    above
+        A row is easy if the probability of its label was more than this.
+    keep
+        The share of the easy rows that is used.
+    generator
+        The source of randomness.
+
+    Returns
+    -------
+    ndarray
+        The rows to use, in the same order; all if none were chosen.
+    """
+    hard = losses[order] >= -np.log(above)
+    chosen = order[hard | (generator.random(len(order)) < keep)]
+    return chosen if len(chosen) else order

@@ -1,6 +1,6 @@
 """The state of training between two epochs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ class State:
     about
         `sizes` and `options` of the network, and `trained`: the versions and threads that trained each range of
         epochs (see `provenance`).
+    losses
+        float32, shape (rows,): the loss of each training row when it was last used, in nats. Empty if no rows are
+        skipped.
     """
 
     epoch: int
@@ -28,3 +31,4 @@ class State:
     vectors: dict[str, np.ndarray]
     generator: np.random.Generator
     about: dict[str, Any]
+    losses: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))

@@ -7,17 +7,17 @@ parameters and prepares its rows of the next batch, so threads synchronize once 
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from mnist_numpy.ann import augment, network, optimizers, provenance
-from mnist_numpy.ann.optimizers import Optimizer, Piece, Step, find_optimizer
+from mnist_numpy.ann.optimizers import Step, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
-from mnist_numpy.ann.rows import Images, as_images, shuffle
+from mnist_numpy.ann.rows import Images, as_images, choose_rows, shuffle
 from mnist_numpy.ann.state import State
 from mnist_numpy.ann.vectors import Vectors
+from mnist_numpy.ann.worker import Worker
 
 
 class Rows(NamedTuple):
@@ -111,12 +111,16 @@ class Trainer:
             for i, distortion in enumerate(distortions)
         ]
         self.images_ready = False
+        self.skip = options.get("skip_easy")
+        # a row that was not used yet is hard
+        unused = np.full(len(rows.labels) if self.skip else 0, np.inf, np.float32)
+        self.losses = state.losses.copy() if state.losses.size else unused
 
     def run_epoch(self, total_epochs: int | None) -> dict[str, float]:
         """Train one epoch and return its row of the history.
 
-        Loss and accuracy are means over all batches, each evaluated before its update. The validation columns are
-        nan; the caller fills them in.
+        Loss and accuracy are means over all rows, each evaluated before its update. A row that was skipped counts with
+        its loss when it was last used, and as correct. The validation columns are nan; the caller fills them in.
 
         Parameters
         ----------
@@ -130,7 +134,7 @@ class Trainer:
         """
         began = time.perf_counter()
         count = len(self.rows.labels)
-        total_loss, correct, norms, last = self._train_epoch(total_epochs)
+        total_loss, correct, used, norms, last = self._train_epoch(total_epochs)
         self.epoch += 1
         loss = total_loss / count
         self._check_finite(loss, norms, self.vectors.parameters)
@@ -148,24 +152,38 @@ class Trainer:
             "validation_loss": np.nan,
             "validation_accuracy": np.nan,
             "gradient_norm": float(np.mean(norms)),
-            "images_per_second": count / seconds,
+            "images_per_second": used / seconds,
             "seconds": seconds,
             **columns,
         }
 
-    def _train_epoch(self, total_epochs: int | None) -> tuple[float, int, list[float], Step]:
-        """Train an epoch. Return the sum of losses, the number of correct rows, all gradient norms, the last step."""
-        options, layers, count = self.options, self.vectors.layers, len(self.rows.labels)
+    def _order_rows(self, generator: np.random.Generator) -> np.ndarray:
+        """Return the rows that the epoch uses, in their order."""
+        count, pixels = self.rows.images.shape
+        if self.full_batch:
+            return np.arange(count)
+        order = shuffle(count, pixels, generator)
+        if self.skip is None or self.epoch < self.skip["after"]:
+            return order
+        return choose_rows(order, self.losses, self.skip["above"], self.skip["keep"], generator)
+
+    def _train_epoch(self, total_epochs: int | None) -> tuple[float, int, int, list[float], Step]:
+        """Train an epoch.
+
+        Return the sum of the losses and the number of correct rows, both of all rows, the number of rows that were
+        used, all gradient norms, and the last step.
+        """
+        options, layers = self.options, self.vectors.layers
         order_seed, augment_seed, dropout_seed = self.generator.integers(2**63, size=3)
-        pixels = self.rows.images.shape[1]
-        order = np.arange(count) if self.full_batch else shuffle(count, pixels, np.random.default_rng(order_seed))
-        batches = [order[first : first + self.batch_size] for first in range(0, count, self.batch_size)]
+        order = self._order_rows(np.random.default_rng(order_seed))
+        batches = [order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size)]
         distortions, dropout = np.random.default_rng([augment_seed, 0]), np.random.default_rng(dropout_seed)
-        loss, correct, norms = 0.0, 0, []
+        skipped = np.setdiff1d(np.arange(len(self.rows.labels)), order) if self.skip else order[:0]
+        loss, correct, norms = float(self.losses[skipped].sum(dtype=np.float64)), len(skipped), []
         # numbers that are not finite are reported at the end of the epoch
         with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, len(self.workers) - 1)) as pool:
             self._work(pool, None, None if self.images_ready else batches[0], distortions)
-            for batch, following in zip(batches, [*batches[1:], None], strict=True):
+            for i, (batch, following) in enumerate(zip(batches, [*batches[1:], None], strict=True)):
                 labels, images = self.rows.labels[batch], self.images[: len(batch)]
                 outputs = [output[: len(batch)] for output in self.outputs]
                 deltas = [delta[: len(batch)] for delta in self.deltas]
@@ -173,17 +191,22 @@ class Trainer:
                 correct += network.count_correct(logits, labels)
                 log_probabilities = network.log_softmax(logits)
                 loss += network.cross_entropy(log_probabilities, labels)
+                if self.skip:
+                    self.losses[batch] = -log_probabilities[np.arange(len(batch)), labels]
                 network.output_delta(log_probabilities, labels, options["label_smoothing"])
                 network.backward(layers, self.vectors.gradient_layers, images, outputs, deltas, options["dropout"])
-                step = self._begin_step(total_epochs)
+                step = self._begin_step(self.epoch * len(batches) + i, len(batches), total_epochs)
                 self._work(pool, step, following, distortions)
                 norms.append(step.gradient_norm)
         # a full batch is the same in every epoch and need not be prepared again
         self.images_ready = self.full_batch and not augment.is_active(options["augment"])
-        return loss, correct, norms, step
+        return loss, correct, len(order), norms, step
 
-    def _begin_step(self, total_epochs: int | None) -> Step:
-        """Add weight decay to the gradient, compute its norm, and return the numbers of the step."""
+    def _begin_step(self, position: int, steps_per_epoch: int, total_epochs: int | None) -> Step:
+        """Add weight decay to the gradient, compute its norm, and return the numbers of the step.
+
+        `position` is the step in the schedule: its number if all epochs had as many steps as this one.
+        """
         options = self.options
         if options["weight_decay"]:
             self.vectors.add_weight_decay(options["weight_decay"])
@@ -191,8 +214,7 @@ class Trainer:
         norm = float(np.sqrt(squares.sum()))
         clip = options["gradient_clip"]
         scale = clip / norm if clip and norm > clip else 1.0
-        steps_per_epoch = -(-len(self.rows.labels) // self.batch_size)
-        share = optimizers.learning_rate_share(options["schedule"], self.step, steps_per_epoch, total_epochs)
+        share = optimizers.learning_rate_share(options["schedule"], position, steps_per_epoch, total_epochs)
         rate = options["learning_rate"] * share
         self.step += 1
         # the average decays faster in the first steps, so that the random initial weights soon have no effect
@@ -241,7 +263,7 @@ class Trainer:
         epochs = self.first_epoch, self.epoch
         trained = provenance.extend_record(self.about["trained"], epochs, self.circumstances)
         about = {**self.about, "trained": trained}
-        return State(self.epoch, self.step, self.vectors.expand(), self.generator, about)
+        return State(self.epoch, self.step, self.vectors.expand(), self.generator, about, self.losses)
 
     def _check_finite(self, loss: float, *others: np.ndarray | list[float]) -> None:
         if not all(np.isfinite(numbers).all() for numbers in (loss, *others)):
@@ -250,54 +272,3 @@ class Trainer:
                 f"lower learning_rate (now {self.options['learning_rate']:g})"
                 + ("" if self.options["gradient_clip"] else " or set gradient_clip")
             )
-
-
-@dataclass
-class Worker:
-    """One thread. It updates its pieces of the parameters and prepares its rows of each batch."""
-
-    number: int  # from 0
-    threads: int  # number of workers
-    optimizer: Optimizer
-    pieces: list[Piece]  # only this thread updates them
-    source: Images  # all training images
-    pixel_max: int  # the pixel value that is scaled to 1.0
-    lit: np.ndarray | None  # bool, shape (pixels,): the pixels in use; None if all are
-    images: np.ndarray  # the batch, shape (batch, pixels); each thread fills its rows
-    distortion: augment.Distortion | None  # with this thread's buffers; None without augmentation
-
-    def __post_init__(self) -> None:
-        self.raw = np.empty((-(-len(self.images) // self.threads), self.source.shape[1]), np.uint8)
-        self.scratch = np.empty(max((len(piece.gradient) for piece in self.pieces), default=0), self.images.dtype)
-
-    def work(self, step: Step | None, batch: np.ndarray | None, drawn: np.ndarray | None) -> None:
-        """Update the pieces, then prepare the rows of the next batch. None skips the update or the preparation."""
-        if step is not None:
-            self.update(step)
-        if batch is not None:
-            self.prepare(batch, drawn)
-
-    def update(self, step: Step) -> None:
-        """Update this thread's pieces of the parameters and of their moving average."""
-        with np.errstate(all="ignore"):  # errstate is per thread; see Trainer._train_epoch
-            for piece in self.pieces:
-                scratch = self.scratch[: len(piece.gradient)]
-                if step.gradient_scale != 1.0:
-                    np.multiply(piece.gradient, step.gradient_scale, out=piece.gradient)
-                self.optimizer.update(piece, step, scratch)
-                if piece.ema is not None:
-                    np.subtract(piece.parameters, piece.ema, out=scratch)
-                    scratch *= 1 - step.ema_decay
-                    np.add(piece.ema, scratch, out=piece.ema)
-
-    def prepare(self, batch: np.ndarray, drawn: np.ndarray | None) -> None:
-        """Gather, scale and distort this thread's rows of a batch. `drawn` has the coefficients of the whole batch."""
-        first, last = (len(batch) * (self.number + i) // self.threads for i in (0, 1))
-        raw, images = self.raw[: last - first], self.images[first:last]
-        self.source.gather(batch[first:last], out=raw)
-        if self.lit is not None:
-            raw = raw[:, self.lit]
-        if self.distortion is None or drawn is None:
-            np.divide(raw, self.pixel_max, out=images, dtype=images.dtype)
-        else:
-            self.distortion.warp(raw, self.pixel_max, drawn[:, first:last], images)

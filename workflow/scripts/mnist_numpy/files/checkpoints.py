@@ -30,6 +30,8 @@ def write_state(path: Path, state: State) -> None:
         "generator": np.str_(json.dumps(state.generator.bit_generator.state, sort_keys=True)),
         "about": np.str_(json.dumps(state.about, sort_keys=True)),
     }
+    if state.losses.size:
+        arrays["losses"] = state.losses
     _write_arrays(path, arrays)
 
 
@@ -41,13 +43,14 @@ def read_state(path: Path) -> State:
         generator.bit_generator.state = json.loads(str(arrays.pop("generator")))
         about = json.loads(str(arrays.pop("about")))
         epoch, step = int(arrays.pop("epoch")), int(arrays.pop("step"))
+        losses = arrays.pop("losses", np.empty(0, np.float32))
         if "parameters" not in arrays:
             raise KeyError("parameters")
         if "trained" not in about:
             raise KeyError("trained")  # written by an earlier version
     except (*READ_ERRORS, TypeError) as error:
         raise _not_ours(path, "a training state", error) from error
-    return State(epoch, step, arrays, generator, about)
+    return State(epoch, step, arrays, generator, about, losses)
 
 
 def write_weights(path: Path, tensors: dict[str, np.ndarray], about: dict[str, Any]) -> None:

@@ -37,6 +37,12 @@ def find_contradictions(settings: dict[str, Any]) -> Iterator[str]:
                 f"models.{name}.workers: {model['workers']} workers with batch_size: full would take one step each per "
                 "epoch; set a batch_size, or workers: 1"
             )
+        if model["skip_easy"]["keep"] < 1 and (model["workers"] > 1 or model["batch_size"] == "full"):
+            obstacle = "workers" if model["workers"] > 1 else "batch_size"
+            yield (
+                f"models.{name}.skip_easy.keep: {model['skip_easy']['keep']:g} needs one worker and batches, but "
+                f"{obstacle} is {model[obstacle]}; set keep: 1, or change {obstacle}"
+            )
         most = MOST_JOBS // (2 if model["workers"] > 1 else 1)  # a round of workers is two jobs in a row
         if model["epochs"] > most * model["checkpoint_every"]:
             enough = math.ceil(model["epochs"] / most)

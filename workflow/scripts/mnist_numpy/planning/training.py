@@ -140,8 +140,12 @@ class TrainingStages:
 
 
 def options_without_effect(model: Mapping[str, Any]) -> list[str]:
-    """Return the options of a model that only divide the work; several workers average after `checkpoint_every`."""
-    return ["threads"] if model["workers"] > 1 else ["threads", "checkpoint_every", "workers"]
+    """Return the options of a model that change no result.
+
+    Several workers average after `checkpoint_every`, so it changes their results.
+    """
+    division = ["threads"] if model["workers"] > 1 else ["threads", "checkpoint_every", "workers"]
+    return division if model["skip_easy"]["keep"] < 1 else [*division, "skip_easy"]
 
 
 def deal(shards: Sequence[str], workers: int, seed: Sequence[int]) -> list[list[dict[str, Any]]]:
