@@ -12,6 +12,7 @@
 # make lock    compile requirements*.in into requirements*.txt (ARGS=--upgrade for newer versions)
 # make bench   compare the speed with scikit-learn and PyTorch (see benchmarks/README.md)
 # make bench-accuracy  measure the accuracy of the default model with changed options (ARGS='"learning_rate: 0.002"')
+# make bench-notebook  train the original notebook's recipe five times: benchmarks/notebook.csv, docs/notebook.svg
 # make bench-scale  measure time and memory for growing tables: benchmarks/scale.md and scale.svg
 # make inspect TABLE=path  print the layout of a table and the lines to put into a config
 # make predict IMAGE=path  predict photos of handwritten digits with the trained networks (several: IMAGE="*.jpg")
@@ -36,7 +37,7 @@ endif
 LOCKS := tests/cluster/requirements requirements requirements-dev requirements-cluster requirements-cloud
 INSTALL := python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 
-.PHONY: run why diff verify prune inspect predict clean test test-cluster soak lint format lock bench bench-accuracy bench-scale help setup
+.PHONY: run why diff verify prune inspect predict clean test test-cluster soak lint format lock bench bench-accuracy bench-notebook bench-scale help setup
 .DEFAULT_GOAL := run
 
 run: setup
@@ -51,6 +52,7 @@ test-cluster: $(CLUSTER)/ready
 	@$(CLUSTER)/bin/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
 # First: 30 kills of one run, a full disk in every stage, and a fuzz test of the CSV reader for five minutes.
+# Then: agreement with the original notebook after 500 iterations on all rows.
 # Then: every failure of every rule, and 20 power cuts on each of two file systems (as root; it installs mkfs.xfs
 # on Debian).
 soak: $(VENV)/dev
@@ -58,6 +60,7 @@ soak: $(VENV)/dev
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends xfsprogs >/dev/null; } || \
 	echo "make soak: skipping power cuts on xfs because mkfs.xfs is missing (on Debian, as root: apt-get install xfsprogs)" >&2
 	KILLS=30 FUZZ_SECONDS=300 $(BIN)/python -m pytest -n 0 -s tests/faults/test_kills.py tests/faults/test_resources.py tests/faults/test_fuzz.py $(ARGS)
+	NOTEBOOK=1 $(BIN)/python -m pytest -n 0 tests/unit/test_notebook.py -k every_tensor $(ARGS)
 	KILLS=30 CUTS=20 $(BIN)/python -m pytest -n auto --dist worksteal -rs tests/faults/test_every_failure.py tests/faults/test_power_cuts.py $(ARGS)
 
 lint: $(VENV)/dev
@@ -85,6 +88,9 @@ bench: $(VENV)/bench
 
 bench-accuracy: $(VENV)/bench
 	$(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+bench-notebook: $(VENV)/dev
+	$(BIN)/python benchmarks/notebook.py
 
 bench-scale: $(VENV)/dev
 	$(BIN)/python benchmarks/scale.py $(ARGS)

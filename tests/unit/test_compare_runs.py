@@ -107,7 +107,7 @@ def test_the_changed_rows_and_the_paired_interval_of_each_model_are_printed():
     assert differences(before, now) == [
         "figures.samples changed from 5 to 6",
         "mlp: 97.00 % (91.55 to 98.97) → 98.00 % (93.00 to 99.45)",
-        f"  paired difference +1.00 points, 95 % interval {low:+.2f} to {high:+.2f}, 100 rows",
+        f"  paired difference +1.00 points, 95 % interval {low:+.2f} to {high:+.2f}, 100 rows (numbered from 1 below)",
         *("  now accurate: 2", "    train: 4, 71", "  now wrong: 1", "    train: 81", "same: no change"),
     ]
 

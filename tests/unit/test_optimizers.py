@@ -43,11 +43,13 @@ def textbook(options: dict[str, Any], tensors: dict[str, np.ndarray]) -> Iterato
             elif options["name"] == "sgd":
                 first[name] = options["momentum"] * first[name] + g
                 tensor -= rate * first[name]
-            else:
+            elif options["name"] == "norm_rms":
                 s = options["decay"] * mean_square[name] + (1 - options["decay"]) * np.sum(g**2)
                 tensor -= rate / np.sqrt(s + options["epsilon"]) * g
                 reset = options["reset_every"] and (t - 1) % options["reset_every"] == 0
                 mean_square[name] = 1.0 if reset else s
+            else:
+                raise NotImplementedError(f"textbook has no formula for {options['name']}")
 
 
 def send(walk: Iterator[None], gradients: dict[str, np.ndarray], rate: float) -> None:

@@ -68,7 +68,8 @@ def other_value(name: str, value: Any) -> Any:
 def test_the_readme_has_a_row_for_every_option(name):
     row = OPTIONS[name].row
     assert ROWS.get(name, [])[:4] == row, (
-        f"config/README.md should have under {name.split(':')[0]}: | {' | '.join(row)} |"
+        f"config/README.md should have under {name.split(':')[0]}: | {' | '.join(row)} | WORD | "
+        "(WORD says what a change reruns; see the last section)"
     )
 
 

@@ -62,6 +62,8 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
         "reliability": draw_calibration(evaluation["validation"], best),
         "comparison": draw_comparison(table, evaluation["validation"]),
     }
+    if odd := drawings.keys() ^ outputs.keys():
+        raise ValueError(f"{', '.join(sorted(odd))}: drawings and workflow/report/figures/*.rst have different names")
     for name, figure in drawings.items():
         plots.save(figure, outputs[name])
 

@@ -142,7 +142,7 @@ def compare_predictions(before: Path, now: Path, paths: Paths) -> Iterator[str]:
     difference = [100 * value for value in paired_difference(len(gained), len(lost), rows)]
     yield (
         f"  paired difference {difference[0]:+.2f} points, "
-        f"95 % interval {difference[1]:+.2f} to {difference[2]:+.2f}, {rows:,} rows"
+        f"95 % interval {difference[1]:+.2f} to {difference[2]:+.2f}, {rows:,} rows (numbered from 1 below)"
     )
     shards = [Path(shard) for shard in read_record(paths, "results/data/quality.json")["inputs"]["train"]]
     for title, part in (("now accurate", gained), ("now wrong", lost)):

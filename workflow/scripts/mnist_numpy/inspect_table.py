@@ -66,7 +66,10 @@ def inspect(path: Path) -> Iterator[str]:
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows, all valid"
     config = {"data": make_config(path, layout, head)}
-    yield "\n" + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    yield "\n" + text.replace(
+        "test: null\n", "test: null  # write the path of your test table; null makes no submission\n"
+    )
 
 
 def draw_lines(picture: np.ndarray) -> list[str]:

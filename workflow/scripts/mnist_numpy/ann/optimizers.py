@@ -139,7 +139,11 @@ class Adam(Optimizer):
         return {"first_moment": np.zeros_like(parameters), "second_moment": np.zeros_like(parameters)}
 
     def update(self, piece: Piece, step: Step, scratch: np.ndarray) -> None:
-        """Set m = β1·m + g, v = β2·v + g², p = p - step_size · m / (√v + ε)."""
+        """Set m = β1·m + g, v = β2·v + g², p = p - a·m / (√v + e).
+
+        Here a = η·c1/c2 and e = ε/c2, with c1 = (1-β1)/(1-β1^t) and c2 = √((1-β2)/(1-β2^t)). This is the formula of the
+        paper; the factors are taken out of the loop over the parameters.
+        """
         first_factor = (1 - self.beta_1) / (1 - self.beta_1**step.number)
         second_factor = float(np.sqrt((1 - self.beta_2) / (1 - self.beta_2**step.number)))
         first, second = self.first_moment[piece.span], self.second_moment[piece.span]

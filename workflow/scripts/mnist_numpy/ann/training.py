@@ -193,10 +193,11 @@ class Trainer:
                 loss += network.cross_entropy(log_probabilities, labels)
                 if self.skip:
                     self.losses[batch] = -log_probabilities[np.arange(len(batch)), labels]
+                # in place: logits, log-probabilities and the last of the deltas are one buffer
                 network.output_delta(log_probabilities, labels, options["label_smoothing"])
                 network.backward(layers, self.vectors.gradient_layers, images, outputs, deltas, options["dropout"])
                 step = self._begin_step(self.epoch * len(batches) + i, len(batches), total_epochs)
-                self._work(pool, step, following, distortions)
+                self._work(pool, step, following, distortions)  # update, and prepare the next batch
                 norms.append(step.gradient_norm)
         # a full batch is the same in every epoch and need not be prepared again
         self.images_ready = self.full_batch and not augment.is_active(options["augment"])

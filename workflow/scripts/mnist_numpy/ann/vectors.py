@@ -69,7 +69,7 @@ class Vectors:
         return network.as_layers(network.tensor_views(vector, self.sizes, self.output_bias))
 
     def add_weight_decay(self, weight_decay: float) -> None:
-        """Add the gradient of weight_decay / 2 · Σw² over all weights . No piece may span two tensors."""
+        """Add the gradient of weight_decay / 2 · Σw² over all weights. No piece may span two tensors."""
         names = list(self.tensors)
         for piece in self.pieces:
             if names[piece.tensor].startswith("weight_"):

@@ -11,7 +11,10 @@ from mnist_numpy.ann.rows import Images
 
 @dataclass
 class Worker:
-    """One thread. It updates its pieces of the parameters and prepares its rows of each batch."""
+    """One thread. It updates its pieces of the parameters and prepares its rows of each batch.
+
+    It is not a worker of the config (`workers`), which is a job.
+    """
 
     number: int  # from 0
     threads: int  # number of workers

@@ -207,7 +207,7 @@ def draw_calibration(bins: pd.DataFrame, title: str) -> Figure:
     width = 100 / len(bins)
     below.bar((np.arange(len(bins)) + 0.5) * width, bins.rows, 0.8 * width)
     below.set_yscale("symlog", linthresh=1)
-    below.set(xlabel="confidence, % (bars: 95 % intervals)", ylabel="rows")
+    below.set(xlabel="confidence, %", ylabel="rows")
     return figure
 
 

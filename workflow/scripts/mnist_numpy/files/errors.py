@@ -15,6 +15,8 @@ def unreadable_error(path: Path, error: Exception) -> InputError:
     """Return the error for a file that cannot be opened or read to its end; raise a lack of memory as it is."""
     if isinstance(error, MemoryError):
         raise error
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: this is a folder; name a file, or several by a pattern such as {path}/*")
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return InputError(f"{path}: {error.strerror}; check the path and the permission to read it")
     return InputError(f"{path}: the file is damaged or incomplete ({error}); download or copy it again")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from mnist_numpy.planning.software import PAGE
 
+SECTIONS = ("Data", "Models", "Calibration", "Training", "Weights", "Errors")
 CAPTION = re.compile(r"\{# (.+) #\}\n(.+)\n")
 
 
@@ -26,12 +27,14 @@ def read_captions(folder: Path = PAGE / "figures") -> dict[str, Caption]:
     Raises
     ------
     ValueError
-        If a file has no section, or if its caption is not one line.
+        If a file has no section or an unknown one, or if its caption is not one line.
     """
     captions = {}
     for path in sorted(folder.glob("[!.]*.rst")):  # hidden files belong to editors
         match = CAPTION.fullmatch(path.read_text(encoding="utf-8"))
         if not match:
             raise ValueError(f"{path}: the first line must be {{# section #}}, and the second line the caption")
+        if match[1] not in SECTIONS:
+            raise ValueError(f"{path}: the section {match[1]} is not one of {', '.join(SECTIONS)}")
         captions[path.stem] = Caption(*match.groups())
     return captions

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import sys
 import textwrap
@@ -39,7 +40,8 @@ def describe_unused_tables(plan: Plan) -> str:
         return ""
     lines = "\n".join(f"  {split}: {path}" for split, path in unused.items())
     files = " and ".join(unused.values())
-    return f"note: the config does not name {files}; to train on your own tables, put into it:\ndata:\n{lines}"
+    todo = "to train on your own tables, stop this run and replace its section `data` by:"
+    return f"note: the config does not name {files}; {todo}\ndata:\n{lines}"
 
 
 def print_unused_tables(plan: Plan) -> None:
@@ -71,8 +73,9 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
         percent, low, high = (100 * float(row[key]) for key in ("accuracy", "low", "high"))
         accuracy = f"{percent:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     lines = [format_tables(plan), f"accuracy    {accuracy}", *format_test_accuracy(row["model"])]
-    lines += ["submission  results/submission.csv"] * bool(plan.tables["test"])
-    lines += ["report      results/report.html", describe_unused_tables(plan)]
+    folder = os.path.relpath("results", host.started_in)
+    lines += [f"submission  {folder}/submission.csv"] * bool(plan.tables["test"])
+    lines += [f"report      {folder}/report.html", describe_unused_tables(plan)]
     return "\n".join(filter(None, lines))
 
 

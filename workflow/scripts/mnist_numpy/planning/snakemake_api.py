@@ -57,6 +57,11 @@ class Host:
         return bool(self.workflow.non_local_exec)
 
     @property
+    def started_in(self) -> str:
+        """The folder in which the command was typed; with `--directory`, the run is in another one."""
+        return str(self.workflow.workdir_init)
+
+    @property
     def bucket(self) -> str:
         """The address of the bucket."""
         return str(self.workflow.storage_settings.default_storage_prefix)

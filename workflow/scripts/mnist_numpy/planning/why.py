@@ -1,5 +1,6 @@
 """Explain which jobs would run, by comparing each missing result with the record of the result before it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,4 +117,14 @@ def find_changed_options(old: dict[str, Any], new: dict[str, Any], section: str 
         if isinstance(before, dict) and isinstance(now, dict):
             yield from find_changed_options(before, now, f"{section}{key}.")
         elif before != now and key != "share":  # the share of a worker follows from options that are named
-            yield f"{section}{key} changed from {before} to {now}"
+            if key in old and key in new:
+                yield f"{section}{key} changed from {format_yaml(before)} to {format_yaml(now)}"
+            elif key in new:
+                yield f"{section}{key} now applies ({format_yaml(now)})"
+            else:
+                yield f"{section}{key} no longer applies (was {format_yaml(before)})"
+
+
+def format_yaml(value: Any) -> str:
+    """Return a value as one writes it in a config."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
