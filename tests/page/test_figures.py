@@ -36,6 +36,9 @@ def test_a_caption_without_a_section_is_an_error(tmp_path):
     (tmp_path / "two.rst").write_text("Another figure.\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"two\.rst: the first line must be"):
         read_captions(tmp_path)
+    (tmp_path / "two.rst").write_text("{# Optimizer #}\nAnother figure.\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"two\.rst: the section Optimizer is not one of Data, Models"):
+        read_captions(tmp_path)
 
 
 def test_the_html_report_has_the_section_of_every_caption():

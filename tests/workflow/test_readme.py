@@ -63,6 +63,7 @@ def test_the_example_with_scikit_learn_works(make_workspace, monkeypatch):
     said = workspace.snakemake("--directory", "digits").stdout
     accuracy = float(re.search(r"accuracy +([0-9.]+) % out of fold", said)[1])
     assert 96 < accuracy < 99
+    assert "submission  digits/results/submission.csv\nreport      digits/results/report.html\n" in said
     assert len(workspace.read("digits/results/submission.csv").splitlines()) == 1 + 497
     assert not (workspace.path / "results").exists()
 

@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 
 import yaml
+from mnist_numpy.planning.why import find_changed_options
 
 from tests.support.changes import both, config, edit
 from tests.support.jobs import NOTHING, planned_jobs
@@ -104,6 +105,18 @@ def test_a_dry_run_of_make_prune_lists_files_and_deletes_none(finished):
         assert any(line.startswith("results/store/train/sgd/") for line in listed)
         assert last == "Nothing was deleted, because this was a dry run."
     assert set(finished.path.glob("results/store/**/*")) == before
+
+
+def test_a_key_that_no_longer_applies_is_not_a_value():
+    before = {"optimizer": {"name": "adam", "beta_1": 0.9}, "ink_spread": [5.6, 4.5], "deskew": True}
+    now = {"optimizer": {"name": "sgd", "momentum": 0.5}, "ink_spread": None, "deskew": False}
+    assert list(find_changed_options(before, now)) == [
+        "optimizer.name changed from adam to sgd",
+        "optimizer.beta_1 no longer applies (was 0.9)",
+        "optimizer.momentum now applies (0.5)",
+        "ink_spread changed from [5.6, 4.5] to null",
+        "deskew changed from true to false",
+    ]
 
 
 def test_make_why_and_make_prune_work_for_a_run_in_another_folder(finished):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import sys
 import textwrap
@@ -73,7 +72,7 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
         percent, low, high = (100 * float(row[key]) for key in ("accuracy", "low", "high"))
         accuracy = f"{percent:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     lines = [format_tables(plan), f"accuracy    {accuracy}", *format_test_accuracy(row["model"])]
-    folder = os.path.relpath("results", host.started_in)
+    folder = host.folder / "results"
     lines += [f"submission  {folder}/submission.csv"] * bool(plan.tables["test"])
     lines += [f"report      {folder}/report.html", describe_unused_tables(plan)]
     return "\n".join(filter(None, lines))

@@ -57,9 +57,9 @@ class Host:
         return bool(self.workflow.non_local_exec)
 
     @property
-    def started_in(self) -> str:
-        """The folder in which the command was typed; with `--directory`, the run is in another one."""
-        return str(self.workflow.workdir_init)
+    def folder(self) -> Path:
+        """The folder of the run, as the command names it with `--directory`."""
+        return Path(self.workflow.overwrite_workdir or "")
 
     @property
     def bucket(self) -> str:
