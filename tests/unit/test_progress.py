@@ -94,6 +94,8 @@ def test_rules_with_one_job_are_summed_up():
     assert count_jobs({"folds": 1, "export": 4, "train": 12, "all": 1, "total": 18}) == (
         "18 jobs: 12 train, 4 export, 2 others"
     )
+    assert count_jobs({"train": 4, "total": 4}) == "4 jobs: 4 train"
+    assert count_jobs({"compare": 1, "total": 1}) == "1 job: compare"
 
 
 class Recorder(logging.Handler):

@@ -110,10 +110,15 @@ class ShortOutput(logging.Handler):
 
 
 def count_jobs(stats: dict[str, int]) -> str:
-    """Return a line with the number of jobs; rules with one job are summed up. `stats` also has the total."""
-    counts = sorted((-count, rule) for rule, count in stats.items() if rule != "total" and count > 1)
-    others = stats["total"] + sum(count for count, _ in counts)
-    return f"{stats['total']} jobs: " + ", ".join([*(f"{-n} {rule}" for n, rule in counts), f"{others} others"])
+    """Return a line with the number of jobs. `stats` also has the total.
+
+    Rules with one job are summed up, unless all rules have one job.
+    """
+    several = sorted((-count, rule) for rule, count in stats.items() if rule != "total" and count > 1)
+    single = [rule for rule, count in stats.items() if rule != "total" and count == 1]
+    parts = [f"{-count} {rule}" for count, rule in several]
+    parts += [f"{len(single)} others"] if several and single else single
+    return f"{stats['total']} job{'s' * (stats['total'] > 1)}: {', '.join(parts)}"
 
 
 class Screen:
