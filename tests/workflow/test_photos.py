@@ -78,7 +78,7 @@ def test_make_predict_prints_answers_and_writes_what_the_network_saw(run):
         ("half.png", "half.png: the file is damaged or incomplete"),
         ("phone.heic", "phone.heic: HEIC cannot be read; save the photo as JPEG or PNG"),
         ("blank.png", "blank.png: no digit found"),
-        ("results", "results: Is a directory"),
+        ("results", "results: this is a folder; name a file"),
     ],
 )
 def test_bad_input_is_one_error_and_other_photos_are_read(run, name, sentence):
