@@ -48,7 +48,7 @@ def draw(curves: pd.DataFrame) -> Figure:
     """Draw all runs, the band between the lowest and the highest, and the figures that the notebook prints."""
     figure = Figure(figsize=(plots.WIDTH, 4.9))
     axes = figure.subplots(2, 1, sharex=True)
-    shown = curves.assign(loss=curves.loss, error=100 * (1 - curves.accuracy))
+    shown = curves.assign(error=100 * (1 - curves.accuracy))
     printed = {"loss": PRINTED["loss"], "error": 100 * (1 - PRINTED["accuracy"])}
     for axis, column, name in zip(axes, printed, ("cross-entropy", "error rate, %"), strict=True):
         runs = shown.pivot_table(index="iteration", columns="run", values=column)

@@ -49,7 +49,7 @@ def textbook(options: dict[str, Any], tensors: dict[str, np.ndarray]) -> Iterato
                 reset = options["reset_every"] and (t - 1) % options["reset_every"] == 0
                 mean_square[name] = 1.0 if reset else s
             else:
-                raise NotImplementedError(f"textbook has no formula for {options['name']}")
+                raise ValueError(f"textbook has no formula for {options['name']}")
 
 
 def send(walk: Iterator[None], gradients: dict[str, np.ndarray], rate: float) -> None:

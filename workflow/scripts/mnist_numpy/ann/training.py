@@ -178,8 +178,8 @@ class Trainer:
         order = self._order_rows(np.random.default_rng(order_seed))
         batches = [order[first : first + self.batch_size] for first in range(0, len(order), self.batch_size)]
         distortions, dropout = np.random.default_rng([augment_seed, 0]), np.random.default_rng(dropout_seed)
-        skipped = np.setdiff1d(np.arange(len(self.rows.labels)), order) if self.skip else order[:0]
-        loss, correct, norms = float(self.losses[skipped].sum(dtype=np.float64)), len(skipped), []
+        skipped = np.delete(self.losses, order) if self.skip else self.losses
+        loss, correct, norms = float(skipped.sum(dtype=np.float64)), len(skipped), []
         # numbers that are not finite are reported at the end of the epoch
         with np.errstate(all="ignore"), ThreadPoolExecutor(max(1, len(self.workers) - 1)) as pool:
             self._work(pool, None, None if self.images_ready else batches[0], distortions)

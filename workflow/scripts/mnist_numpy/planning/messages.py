@@ -39,14 +39,14 @@ def describe_unused_tables(plan: Plan) -> str:
         return ""
     lines = "\n".join(f"  {split}: {path}" for split, path in unused.items())
     files = " and ".join(unused.values())
-    todo = "to train on your own tables, stop this run and replace its section `data` by:"
+    todo = "to train on your own tables, replace its section `data` by:"
     return f"note: the config does not name {files}; {todo}\ndata:\n{lines}"
 
 
 def print_unused_tables(plan: Plan) -> None:
     """Print before the first job which tables of the user will not be used."""
     if note := describe_unused_tables(plan):
-        print(note, file=sys.stderr)
+        print(note, "Ctrl-C stops this run, which does not use them.", sep="\n", file=sys.stderr)
 
 
 def format_tables(plan: Plan) -> str:
