@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mnist_numpy.ann.rows import count_full_epochs
 from mnist_numpy.planning import progress as module
 from mnist_numpy.planning.progress import Progress, name_job
 from mnist_numpy.planning.terminal import ShortOutput, count_jobs
@@ -14,6 +15,10 @@ from tests.support.terminal import render, run_in_terminal
 
 SCRIPTS = Path(module.__file__).parents[2]
 BLOCKS = [(fold, epoch) for fold in ("0", "1") for epoch in ("0010", "0020")]
+
+
+def count_epochs(wildcards: SimpleNamespace, first: int, last: int) -> float:
+    return count_full_epochs(getattr(wildcards, "skip", None), first, last)
 
 
 def start(progress: Progress, number: int, fold: str, epoch: str) -> None:
@@ -31,9 +36,12 @@ def clock(monkeypatch):
 @pytest.fixture
 def progress(clock) -> Progress:
     """Two members with two jobs each, of which two run at the same time."""
-    progress = Progress(lambda wildcards: 5)
+    progress = Progress(count_epochs)
     jobs = [SimpleNamespace(model="mlp", fold=fold, epoch=epoch) for fold, epoch in BLOCKS]
-    progress.plan(SimpleNamespace(rule=SimpleNamespace(name="train"), wildcards=job) for job in jobs)
+    rule = SimpleNamespace(name="train")
+    for job in jobs:
+        before = [f"epoch-{int(job.epoch) - 10:04d}.npz"] if job.epoch != "0010" else []
+        progress.plan([SimpleNamespace(rule=rule, wildcards=job, input=before)])
     start(progress, 1, "0", "0010")
     start(progress, 2, "1", "0010")
     return progress
@@ -54,7 +62,7 @@ def test_the_name_of_a_job_has_model_fold_and_epochs():
 
 
 def test_the_line_of_an_epoch_belongs_to_one_worker():
-    progress = Progress(lambda wildcards: 5)
+    progress = Progress(count_epochs)
     for worker in "01":
         progress.start(int(worker), "work", {"model": "mlp", "fold": "0", "epoch": "0010", "worker": worker}, [])
     line = module.EPOCH.match("mlp worker 1 fold 0 · epoch  5/30 · loss 0.1")
@@ -80,6 +88,22 @@ def test_the_time_left_is_known_from_epochs_and_from_finished_jobs(progress, clo
     progress.finish(3)
     # a member that trains alone is not faster
     assert progress.seconds_left() == pytest.approx(10 * 24 / 30)
+
+
+def test_an_epoch_that_skips_images_is_short(clock):
+    skip = {"after": 6, "keep": 0.5, "above": 0.98}
+    # of 100 rows 10 are hard, and half of the others are used
+    assert count_full_epochs(skip, 1, 16) == pytest.approx(6 + 10 * 0.55)
+    assert count_full_epochs(skip, 5, 6) == 2
+    assert count_full_epochs(skip, 7, 8) == pytest.approx(1.1)
+    assert count_full_epochs(None, 1, 16) == 16
+    progress = Progress(lambda wildcards, first, last: count_full_epochs(skip, first, last))
+    job = SimpleNamespace(model="mlp", fold="0", epoch="0016")
+    progress.plan([SimpleNamespace(rule=SimpleNamespace(name="train"), wildcards=job, input=[])])
+    progress.start(1, "train", vars(job), [])
+    clock.now = 6
+    progress.read_epoch("mlp fold 0", 6)  # one second per epoch with all images
+    assert progress.seconds_left() == pytest.approx(5.5)
 
 
 def test_other_jobs_take_some_time(progress, clock):
@@ -131,11 +155,17 @@ def test_unknown_messages_are_left_to_snakemake(progress, clock):
     ]
 
 
+def test_the_number_of_jobs_is_known_before_the_first_ends(progress):
+    output = ShortOutput(Recorder(), lambda: [], lambda: False, progress)
+    output.handle(logging.makeLogRecord({"event": "run_info", "stats": {"folds": 1, "total": 33}}))
+    assert progress.describe() == "0 of 33 jobs done"
+
+
 WRITER = """
 import os, sys, time
 from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.terminal import Screen
-progress = Progress(lambda wildcards: 1)
+progress = Progress(lambda wildcards, first, last: last - first + 1)
 for fold in "01":
     progress.start(int(fold), "train", {"model": "mlp", "fold": fold, "epoch": "0040"}, [])
 screen = Screen(progress)
@@ -157,7 +187,9 @@ def test_a_line_of_an_epoch_overwrites_the_one_before(tmp_path, width):
     assert code == 0
     # what is seen just before the last text, and at the end
     *before, run, _ = render(written[: written.index("no end of line at")].rpartition("\r")[0])
-    members = [line(0, 9)[: width - 1].rstrip("\n"), line(1, 8)[: width - 1].rstrip("\n")]
+    # the parts that do not fit are left out, and no number is cut
+    parts = 3 if width == 80 else 5
+    members = [" · ".join(text.rstrip("\n").split(" · ")[:parts]) for text in (line(0, 9), line(1, 8))]
     assert before == ["a warning: ü", "no end of line", *members]
     assert run.startswith("0 of 0 jobs done")
     assert render(written) == ["a warning: ü", "no end of line", "no end of line at the end", "the end"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mnist_numpy.ann import training
 from mnist_numpy.ann.options import ModelOptions
-from mnist_numpy.ann.rows import Images
+from mnist_numpy.ann.rows import Images, count_full_epochs
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import read_folds
@@ -69,8 +69,9 @@ def train(
             row = trainer.run_epoch(checkpoint.total_epochs)
             if epoch == checkpoint.epoch or (epoch - 1) % options["log_every"] == 0:
                 history.append(row | score_epoch(trainer, rows, held_out))
-                pace = (time.perf_counter() - began) / (epoch - begin.epoch)
-                say(format_progress(history[-1], checkpoint, pace * (checkpoint.total_epochs - epoch)))
+                done = count_full_epochs(trainer.skip, begin.epoch + 1, epoch)
+                left = count_full_epochs(trainer.skip, epoch + 1, checkpoint.total_epochs)
+                say(format_progress(history[-1], checkpoint, (time.perf_counter() - began) * left / done))
     checkpoints.write_state(output[0], trainer.state())
     write_history(output[1], history)
 

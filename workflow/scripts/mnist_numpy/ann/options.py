@@ -3,14 +3,7 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mnist_numpy.ann.optimizers import OptimizerOptions, ScheduleOptions
-
-
-class SkipOptions(TypedDict):
-    """Which rows an epoch skips (see `rows.choose_rows`)."""
-
-    after: int
-    above: float
-    keep: float
+from mnist_numpy.ann.rows import SkipOptions
 
 
 class ModelOptions(TypedDict):

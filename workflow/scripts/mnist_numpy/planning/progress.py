@@ -15,11 +15,12 @@ OTHER_SECONDS = 1.5  # usual time of a job that does not train
 
 @dataclass
 class RunningJob:
-    """A running job; for training also the member, the first and last epoch, the estimated work and the part done."""
+    """A running job; for training also the member, its wildcards, first and last epoch, the work and the part done."""
 
     name: str
     started: float
     member: str = ""
+    wildcards: Any = None
     epochs: tuple[int, int] = (0, 0)
     work: float = 0
     fraction: float = 0
@@ -31,10 +32,11 @@ class Progress:
     Parameters
     ----------
     estimate
-        Returns the work of a training job, given its wildcards. Only the ratios matter.
+        Returns the work of the epochs of a member, given the wildcards of a job, the first and the last epoch.
+        Only the ratios matter.
     """
 
-    def __init__(self, estimate: Callable[[Any], float]) -> None:
+    def __init__(self, estimate: Callable[[Any, int, int], float]) -> None:
         self.estimate = estimate
         self.running: dict[int, RunningJob] = {}
         self.work_left: dict[str, float] = {}  # by member, without the parts of running jobs
@@ -45,12 +47,13 @@ class Progress:
         self.planned = False
 
     def plan(self, jobs: Iterable[Any]) -> None:
-        """Add the jobs of the run, each with `rule` and `wildcards`."""
+        """Add the jobs of the run, each with `rule`, `wildcards` and `input`."""
         self.planned = True
         for job in jobs:
             if job.rule.name in TRAINING:
-                member = name_member(vars(job.wildcards))
-                self.work_left[member] = self.work_left.get(member, 0) + self.estimate(job.wildcards)
+                wildcards = vars(job.wildcards)
+                member, epochs = name_member(wildcards), find_epochs(wildcards, job.input)
+                self.work_left[member] = self.work_left.get(member, 0) + self.estimate(job.wildcards, *epochs)
             else:
                 self.others_left += 1
 
@@ -60,7 +63,8 @@ class Progress:
         if rule in TRAINING:
             job.member = name_member(wildcards)
             job.epochs = find_epochs(wildcards, inputs)
-            job.work = self.estimate(SimpleNamespace(**wildcards))
+            job.wildcards = SimpleNamespace(**wildcards)
+            job.work = self.estimate(job.wildcards, *job.epochs)
         self.parallel = max(self.parallel, len(self.training_jobs()))
 
     def training_jobs(self) -> list[RunningJob]:
@@ -71,8 +75,7 @@ class Progress:
         """Note that a member has finished an epoch."""
         for job in self.training_jobs():
             if job.member == member:
-                first, last = job.epochs
-                job.fraction = (epoch - first + 1) / (last - first + 1)
+                job.fraction = self.estimate(job.wildcards, job.epochs[0], epoch) / job.work
 
     def end(self, number: int) -> RunningJob:
         """Remove a job that has failed or finished, and return it."""

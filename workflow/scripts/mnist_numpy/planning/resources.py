@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mnist_numpy.ann.rows import count_full_epochs
 from mnist_numpy.planning.config import member_options
 
 BASE_MB = 700  # Python with its libraries, and the two Snakemake processes of a job on a cluster
@@ -100,6 +101,14 @@ class Estimates:
         fixed, per_row = self.training_memory(wildcards, model["threads"])
         epochs = (int(wildcards.epoch) - 1) % model["checkpoint_every"] + 1
         return Estimate(fixed + per_row * rows, training_seconds(model, self.widths(wildcards.model), rows, epochs))
+
+    def training_work(self, wildcards: Any, first: int, last: int) -> float:
+        """Return the usual seconds from one epoch of a member, or of one of its workers, to another."""
+        model = member_options(self.models[wildcards.model], int(wildcards.fold))
+        rows = max(1, self.max_rows("train") // model["workers"])
+        return training_seconds(model, self.widths(wildcards.model), rows, 1) * count_full_epochs(
+            model.get("skip_easy"), first, last
+        )
 
     def training_left(self, wildcards: Any) -> float:
         """Return the seconds from the checkpoint before this one to the last epoch of a member.

@@ -67,6 +67,7 @@ class ShortOutput(logging.Handler):
         if event == "run_info":
             # a dry run has the same message twice
             first, self.counted = not self.counted, True
+            progress.counts = 0, record["stats"]["total"]
             return [count_jobs(record["stats"])] if first else []
         if event == "job_started":
             self.begin()
@@ -119,6 +120,13 @@ def count_jobs(stats: dict[str, int]) -> str:
     parts = [f"{-count} {rule}" for count, rule in several]
     parts += [f"{len(single)} others"] if several and single else single
     return f"{stats['total']} job{'s' * (stats['total'] > 1)}: {', '.join(parts)}"
+
+
+def fit_line(line: str, width: int) -> str:
+    """Return the first parts of a line that fit the width; parts are separated by dots."""
+    while len(line) > width and " · " in line:
+        line = line.rpartition(" · ")[0]
+    return line[:width]
 
 
 class Screen:
@@ -186,7 +194,7 @@ class Screen:
         width, height = os.get_terminal_size(self.terminal)
         members = sorted(job.member for job in self.progress.training_jobs())
         lines = [self.epochs.get(member, f"{member} · starting") for member in members]
-        return [line[: max(width, 2) - 1] for line in [*lines[: max(height - 2, 0)], self.progress.describe()]]
+        return [fit_line(line, max(width, 2) - 1) for line in [*lines[: max(height - 2, 0)], self.progress.describe()]]
 
     def write(self, text: bytes) -> None:
         """Write to the terminal, if it is still open."""
