@@ -149,6 +149,34 @@ def test_the_run_names_a_damaged_file_and_how_to_rebuild_it(spoilable):
     assert not damaged_files(spoilable)
 
 
+def test_no_job_computes_from_a_file_that_differs_from_its_record(spoilable):
+    # both files can be read, but they are not what the job wrote
+    weights = spoilable.path / path_in_store(spoilable, "results/models/mlp/fold-1/weights.npz")
+    counts = next((spoilable.path / "results/store/evaluate/mlp").glob("*/train.json"))
+    with np.load(weights) as file:
+        np.savez(weights.with_name("other.npz"), **{**file, "weight_0": 0 * file["weight_0"]})
+    other = weights.with_name("other.npz").read_bytes()
+    weights.with_name("other.npz").unlink()
+    text = counts.read_text()
+    digit = re.search(r"[1-9]", text).start()
+    changed = (text[:digit] + str(int(text[digit]) % 9 + 1) + text[digit + 1 :]).encode()
+    evaluation = next((spoilable.path / "results/store/summarize/mlp").glob("*/evaluation.json"))
+    for path, content, reader in (
+        (weights, other, path_in_store(spoilable, "results/predictions/mlp/test.parquet")),
+        (counts, changed, str(evaluation.relative_to(spoilable.path))),
+    ):
+        good, before = path.read_bytes(), spoilable.read(reader)
+        path.write_bytes(content)
+        for _ in range(2):
+            failed = spoilable.snakemake(reader, "--forcerun", reader, check=False)
+            assert failed.returncode != 0
+            advice = "damaged or not a .* file \\(its checksum differs\\); delete it and run again to remake it"
+            assert re.search(f"{path.relative_to(spoilable.path)}: {advice}", failed.stdout)
+        path.write_bytes(good)
+        spoilable.snakemake(reader)
+        assert spoilable.read(reader) == before
+
+
 def test_a_result_that_differs_from_its_record_is_not_published(spoilable):
     submission = spoilable.path / path_in_store(spoilable, "results/submission.csv")
     good = submission.read_bytes()

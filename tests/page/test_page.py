@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import report
 import yaml
@@ -92,6 +93,9 @@ def test_shows_the_numbers_of_the_run(open_page, page_run):
     low, high = scores["accuracy_interval"]
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %, over 10,000 images" in text
     assert f"misclassifies {10_000 - sum(np.diag(scores['confusion'])):,} of 10,000 images" in text
+    held_out = pd.read_parquet(page_run.path / "results/models/best/validation.parquet").query("fold == 0")
+    alone = (held_out.predicted == held_out.label).mean()
+    assert f"recognizes {100 * alone:.2f} % of the {len(held_out):,} images that it was not trained on" in text
 
 
 def test_shows_the_software_that_trained_each_network(open_page, page_run):

@@ -28,6 +28,10 @@ def test_a_first_run_and_a_second(spoilable):
     assert "out of fold" not in part.stdout
     assert "done" in part.stdout.splitlines()
     assert "results/report.html" not in spoilable.snakemake("results/figures/samples.svg").stdout
+    # with --touch nothing is made, so the published accuracy is that of another run
+    touched = spoilable.snakemake("--touch", "--config", "folds={seed: 5}").stdout
+    assert "out of fold" not in touched
+    assert "done" in touched.splitlines()
 
 
 def test_tables_beside_the_default_ones_are_named(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Results that are edited, deleted, moved, copied or redated: only existence and content matter."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -218,7 +219,9 @@ def test_two_alternating_configs_are_computed_once(finished, tmp_path):
     second = finished.read("results/submission.csv"), finished.read("results/report.html")
     assert not list(finished.path.glob("results/models/sgd/**/*.*"))
     finished.configure(FINISHED)
-    assert planned_jobs(finished.snakemake("results/submission.csv").stdout) == PUBLISHING
+    one = finished.snakemake("results/submission.csv").stdout
+    assert planned_jobs(one) == PUBLISHING
+    assert re.search(r"publish: removes from results/ .* with another config has published: comparison\.csv, ", one)
     assert finished.read("results/submission.csv") == first[0] != second[0]
     finished.configure(OTHER)
     # a requested file belongs to this config, although the existing file belongs to the other one

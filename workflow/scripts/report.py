@@ -127,7 +127,7 @@ def collect_scores(
         The models whose mean is submitted.
     """
     comparison = ranked.astype(object).where(ranked.notna(), None).to_dict("records")
-    keys = ["labels", "train", "validation", "test"]
+    keys = ["labels", "rows_per_fold", "train", "validation", "test"]
     scores = {model: read_json(path, keys) for model, path in evaluations.items()}[best]
     score = scores["validation"] or scores["train"]
     submitted = " + ".join(chosen)  # compare.py gives this name to the mean of several models
@@ -135,6 +135,7 @@ def collect_scores(
         "comparison": comparison,
         "submitted": next(row for row in comparison if row["model"] == submitted),
         "held_out": scores["validation"] is not None,
+        "rows_per_fold": scores["rows_per_fold"],
         "score": score,
         "train_score": scores["train"],
         "test_score": scores["test"],
@@ -192,6 +193,7 @@ def summarize_training(histories: Sequence[Path]) -> dict[str, float]:
     rows = pd.concat(members)
     return {
         "members": len(members),
+        "first_accuracy": float(members[0].validation_accuracy.iloc[-1]),  # nan if no rows were held out
         "epochs": int(rows.epoch.max()),
         # log_every may leave some epochs out of a history
         "seconds": sum(float(member.seconds.mean() * member.epoch.max()) for member in members),

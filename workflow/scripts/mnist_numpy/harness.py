@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from mnist_numpy.files.errors import InputError, printable
 from mnist_numpy.planning.cache import Cache
-from mnist_numpy.planning.record import record_path, write_record
+from mnist_numpy.planning.record import record_path, verify_inputs, write_record
 from mnist_numpy.planning.software import Software
 
 ADVICE = {
@@ -57,7 +57,10 @@ def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
     with report_errors(name, Path(snakemake.log[0])) as say:
         if made_of:
             check_software(made_of, store)
-        reset_future_dates(Path(path) for path in snakemake.input)
+        inputs = [Path(path) for path in snakemake.input]
+        reset_future_dates(inputs)
+        if made_of:
+            verify_inputs(inputs)
         if made_of and store:
             # If this job is killed, a record of earlier files must not remain beside its files.
             record_path(outputs).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def damaged(path: Path, error: Exception | str) -> InputError:
     """Return the error for a result that cannot be read; raise a lack of memory as it is."""
     if isinstance(error, MemoryError):
         raise error
-    kind = {".csv": "CSV", ".json": "JSON", ".npy": "NumPy"}.get(path.suffix, "Parquet")
+    kind = {".csv": "CSV", ".json": "JSON", ".npy": "NumPy", ".npz": "NumPy"}.get(path.suffix, "Parquet")
     return InputError(f"{path}: damaged or not a {kind} file ({error}); delete it and run again to remake it")
 
 

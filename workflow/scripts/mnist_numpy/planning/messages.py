@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mnist_numpy.planning import view
 from mnist_numpy.planning.plan import Plan
 from mnist_numpy.planning.resources import Estimates
 from mnist_numpy.planning.snakemake_api import Host
@@ -60,8 +61,9 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
     """Return the last lines of a finished run: the tables, the accuracy, the submission and the report."""
     if host.in_bucket and not host.is_partial():
         return f"results  {host.bucket}/results/run-{run}/"
-    if host.is_partial() or not Path("results/comparison.csv").exists():
-        return "done"  # the published results may be those of another run
+    ours = view.output_paths([plan.results().compare()])
+    if host.is_partial() or view.read_published(Path).get("results/comparison.csv", {}).get("from") not in ours:
+        return "done"  # the published results are those of another run
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # the row of the submission: the best model, or the model or mean that the config names

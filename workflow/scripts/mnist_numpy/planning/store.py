@@ -52,7 +52,7 @@ def verify() -> tuple[list[str], bool]:
     wrong = [
         name
         for name, entry in published.items()
-        if Path(entry["from"]) in damaged or not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
+        if not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
     ]
     lines += [f"view: {len(published)} files, {count_damaged(wrong)}"]
     lines += [f"  {name}: run again to publish it again" for name in wrong]
