@@ -117,6 +117,11 @@ def test_a_key_that_no_longer_applies_is_not_a_value():
         "ink_spread changed from [5.6, 4.5] to null",
         "deskew changed from true to false",
     ]
+    model = {"hidden": [512, 256], "augment": {"rotate": 6, "scale": 0.1, "elastic": {"alpha": 20, "sigma": 4.0}}}
+    assert list(find_changed_options({"models": {"a": model}}, {"models": {"b": model}})) == [
+        "models.a was removed",
+        "models.b was added",
+    ]
 
 
 def test_make_why_and_make_prune_work_for_a_run_in_another_folder(finished):

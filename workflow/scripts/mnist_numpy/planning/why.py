@@ -10,6 +10,8 @@ from mnist_numpy.planning.graph import STORE, Job, find_jobs_to_run
 from mnist_numpy.planning.plan import Plan
 from mnist_numpy.planning.record import read_records
 
+LONGEST = 90  # characters of a value that is printed
+
 
 def explain(plan: Plan) -> Iterator[str]:
     """Group the jobs that would run by rule and reasons, and yield one line per group."""
@@ -119,6 +121,8 @@ def find_changed_options(old: dict[str, Any], new: dict[str, Any], section: str 
         elif before != now and key != "share":  # the share of a worker follows from options that are named
             if key in old and key in new:
                 yield f"{section}{key} changed from {format_yaml(before)} to {format_yaml(now)}"
+            elif len(format_yaml(now or before)) > LONGEST:  # a whole model
+                yield f"{section}{key} was {'added' if key in new else 'removed'}"
             elif key in new:
                 yield f"{section}{key} now applies ({format_yaml(now)})"
             else:
