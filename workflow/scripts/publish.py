@@ -15,10 +15,7 @@ if __name__ == "__main__":
         params = snakemake.params
         if params.stale:
             names = format_names([name.removeprefix("results/") for name in params.stale])
-            say(
-                f"publish: removes from results/ what a run with another config has published: {names}; the same command "
-                "without targets publishes these results of this config"
-            )
+            say(f"publish: removes from results/ what a run with another config has published: {names}")
         if params.names:
             view.publish(params.names, params.stale, lambda name: Path(params.prefix + name))
         else:  # results in a bucket: Snakemake has downloaded them, and uploads the copies
