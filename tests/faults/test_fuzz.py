@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from mnist_numpy.files import ingest
+from mnist_numpy.files import blocks, ingest
 from mnist_numpy.files.compression import FORMATS
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.layout import detect_layout
@@ -105,7 +105,7 @@ def search(strategy, check):
 
 @pytest.mark.parametrize("strategy", [tables(), damaged(), st.binary(max_size=200)], ids=["rows", "accidents", "bytes"])
 def test_the_reader_and_the_slow_reference_agree(strategy, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "LONGEST_LINE", BLOCK)
+    monkeypatch.setattr(blocks, "LONGEST_LINE", BLOCK)
     path = tmp_path / "table.csv"
     ends = {True: 0, False: 0}
 

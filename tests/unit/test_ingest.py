@@ -167,7 +167,7 @@ def test_the_first_five_errors_are_listed_and_all_are_counted(write):
 
 
 def test_a_table_longer_than_a_block_is_read_completely(write):
-    count = ingest.LONGEST_LINE // 10 + 5
+    count = compression.LONGEST_LINE // 10 + 5
     path = write(HEADER + "".join(f"{i % 10},0,0,0,{i % 256}\n" for i in range(count)))
     batches = list(ingest.read_batches(path, detect_layout(path, SMALL_LAYOUT)[0]))
     assert len(batches) > 1

@@ -24,6 +24,7 @@ def normalize(
     say: Callable[[str], None],
     label_file: Path | None = None,
     planned: Mapping[Path, str] | None = None,
+    threads: int = 1,
 ) -> None:
     """Stream a table into a Parquet shard.
 
@@ -43,6 +44,8 @@ def normalize(
         The file of the labels, if they are not in the table.
     planned
         The checksums that the files had when the run was planned.
+    threads
+        Number of threads that parse the table.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def normalize(
     layout, _ = detect_layout(table, keys, True if labelled and label_file is None else None)
     for note in layout.notes:
         say(f"{table}: {note}")
-    batches = ingest.read_batches(table, layout)
+    batches = ingest.read_batches(table, layout, threads)
     if label_file is not None:
         batches = add_labels(batches, ingest.read_labels(label_file, layout), table, label_file)
     batches = refuse_changes(ingest.regroup(batches, len(layout.pixels)), before)

@@ -1,7 +1,7 @@
 """Read a table as a stream of validated batches of rows.
 
 pyarrow parses integers directly into `uint8`. So an ordinary file is read at the speed of the parser,
-with one block in memory at a time. Only a bad file is read a second time, slowly, by
+with a few blocks in memory at a time. Only a bad file is read a second time, slowly, by
 `diagnosis.refuse`, which names the bad cells.
 """
 
@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
+from mnist_numpy.files.blocks import Format, parse
 from mnist_numpy.files.columns import LABEL_NAMES, MOSTLY, compute_whole_share, name_classes
-from mnist_numpy.files.compression import LONGEST_LINE, READ_ERRORS, ReadAhead, merge_blanks, open_table
+from mnist_numpy.files.compression import READ_ERRORS, merge_blanks, open_table
 from mnist_numpy.files.diagnosis import Check, read_bounded_lines, refuse
 from mnist_numpy.files.errors import InputError, unreadable_error
 from mnist_numpy.files.header import NUMBER
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     images: np.ndarray
 
 
-def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
+def read_batches(path: Path, layout: Layout, threads: int = 1) -> Iterator[Batch]:
     """Stream a table as validated batches of rows.
 
     Parameters
@@ -55,6 +55,8 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
         The file, plain or compressed; see `compression.open_table`.
     layout
         What `layout.detect_layout` found.
+    threads
+        Number of threads that parse.
 
     Yields
     ------
@@ -71,33 +73,19 @@ def read_batches(path: Path, layout: Layout) -> Iterator[Batch]:
     kinds |= dict.fromkeys(layout.label, pa.string() if len(layout.label) == 1 else pa.float64())
     if layout.id is not None:
         kinds[layout.id] = pa.string() if layout.id_text else pa.int64()
+    form = Format(layout.separator, names, {names[place]: kind for place, kind in kinds.items()})
     rows, reason, rival = 0, "", []
     try:
-        # the reader is closed before an error is raised; an open one would abort the interpreter at its exit
-        with (
-            open_table(path) as stream,
-            ReadAhead(merge_blanks(stream, layout.separator)) as source,
-            pa.csv.open_csv(
-                source,
-                read_options=pa.csv.ReadOptions(block_size=LONGEST_LINE, column_names=names, skip_rows=layout.skip),
-                # otherwise a line break in a cell would be valid or not, depending on where a block ends
-                parse_options=pa.csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True),
-                convert_options=pa.csv.ConvertOptions(
-                    column_types={names[place]: kind for place, kind in kinds.items()},
-                    include_columns=[names[place] for place in kinds],
-                    null_values=[],
-                ),
-            ) as reader,
-        ):
-            for table in reader:
-                batch = convert_batch(table, layout)
+        with open_table(path) as stream:
+            source = merge_blanks(stream, layout.separator)
+            for batch in parse(source, form, layout.skip, lambda table: convert_batch(table, layout), threads):
                 if batch is None:
                     reason = "a value is out of range"
                     break
-                rows += table.num_rows
+                rows += len(batch.images)
                 if layout.rival is not None:
                     rival.append(batch.images[:, layout.rival].copy())
-                if table.num_rows:
+                if len(batch.images):
                     yield batch
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
         reason = str(error)

@@ -50,9 +50,7 @@ def verify() -> tuple[list[str], bool]:
     if not published and Path("results/comparison.csv").exists():
         return [*lines, f"view: {view.PUBLISHED} is missing or damaged; run again to publish the results again"], False
     wrong = [
-        name
-        for name, entry in published.items()
-        if not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
+        name for name, entry in published.items() if not Path(name).is_file() or checksum(Path(name)) != entry["sha256"]
     ]
     lines += [f"view: {len(published)} files, {count_damaged(wrong)}"]
     lines += [f"  {name}: run again to publish it again" for name in wrong]
