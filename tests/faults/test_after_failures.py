@@ -100,7 +100,7 @@ def test_a_killed_job_is_run_again_by_the_same_command(rule, way, spoilable, bef
     remove_results(spoilable, rule)
     planned = planned_rules(spoilable)
     way(spoilable, rule)
-    way(spoilable, rule)
+    assert "still shows the run before" not in way(spoilable, rule)  # it is the same run
     assert planned_rules(spoilable) == planned
     spoilable.snakemake()
     assert nothing_to_do(spoilable, before)
@@ -110,7 +110,8 @@ def test_a_submission_has_the_rows_of_the_test_table(spoilable, real_test):
     """The test table has ten rows fewer, and its normalization is killed."""
     table = spoilable.path / "data" / "test.csv"
     table.write_text("".join(",".join(row) + "\n" for row in real_test[:-10]), encoding="utf-8")
-    kill_script(spoilable, "normalize")
+    said = kill_script(spoilable, "normalize")
+    assert "results/ still shows the run before, which had another config, other tables or other code" in said
     spoilable.snakemake()
     assert len(spoilable.read("results/submission.csv").splitlines()) == 141
     assert not planned_rules(spoilable)

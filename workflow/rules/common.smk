@@ -6,7 +6,13 @@ from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.jobs import IDENTITY, Jobs
 from mnist_numpy.planning.keys import FIGURES
-from mnist_numpy.planning.messages import failure_summary, print_unused_tables, success_summary, warn_low_memory
+from mnist_numpy.planning.messages import (
+    describe_old_results,
+    failure_summary,
+    print_unused_tables,
+    success_summary,
+    warn_low_memory,
+)
 from mnist_numpy.planning.plan import plan_for_host
 from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.publication import Publication

@@ -1,5 +1,6 @@
 """Convert one table to a validated Parquet shard."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from mnist_numpy.files.errors import InputError, format_column, format_names
 from mnist_numpy.files.layout import Layout, detect_layout
 from mnist_numpy.harness import job
 
+MOST_RANGES = 4  # of labels without gaps, that are printed
 SHA256 = re.compile("[0-9a-f]{64}")  # else the checksum is the one that a bucket has of its file
 
 
@@ -104,9 +106,20 @@ def summarize(rows: int, layout: Layout, labels: list[Any], label_file: Path | N
     """Return the line that describes a table."""
     height, width = layout.shape
     found = layout.found if label_file is None else layout.found.replace("no label", f"labels in {label_file}")
-    first, last = (format_names([str(label)]) for label in (labels[0], labels[-1])) if labels else ("", "")
-    ends = f" ({len(labels)} classes: {first} to {last})" if labels[1:] else ""
-    return f"{rows:,} rows of {height} x {width} pixels; {found}{ends}"
+    classes = f" ({len(labels)} classes: {format_labels(labels)})" if labels[1:] else ""
+    return f"{rows:,} rows of {height} x {width} pixels; {found}{classes}"
+
+
+def format_labels(labels: list[Any]) -> str:
+    """Return sorted labels as text: the first and the last one, or a few ranges if some integers are missing."""
+    ends = [labels[0]]
+    for before, label in itertools.pairwise(labels):
+        if isinstance(label, int) and label != before + 1:
+            ends += [before, label]
+    if len(ends) > 2 * MOST_RANGES:
+        ends = [labels[0]]
+    names = [format_names([str(label)]) for label in (*ends, labels[-1])]
+    return ", ".join(a if a == b else f"{a} to {b}" for a, b in zip(names[::2], names[1::2], strict=True))
 
 
 def read_stat(table: Path) -> tuple[int, ...] | None:

@@ -6,7 +6,7 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,11 @@ from mnist_numpy.files.columns import ID, INDEX, LABEL_NAMES, compute_whole_shar
 from mnist_numpy.files.compression import READ_ERRORS, open_table
 from mnist_numpy.files.errors import InputError, format_names, printable
 from mnist_numpy.files.layout import Layout, detect_layout
-from mnist_numpy.files.pixel_columns import list_number_patterns
 
 IMAGES = 3
 MANY = 20  # rows; if all of them differ in a column, it has ids, not labels
 SIDE = 28  # characters; larger images are reduced to it
 INK = " .:-=+*#%@"
-SEPARATOR_NAMES = {"\t": "tab", " ": "blank"}
 
 
 def inspect(path: Path) -> Iterator[str]:
@@ -66,7 +64,7 @@ def inspect(path: Path) -> Iterator[str]:
     rows = sum(len(batch.images) for batch in ingest.read_batches(path, layout))
     yield f"\n{rows:,} rows, all valid"
     config = {"data": make_config(path, layout, head)}
-    text = yaml.safe_dump(config, sort_keys=False, default_flow_style=None, allow_unicode=True)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     yield "\n" + text.replace(
         "test: null\n", "test: null  # write the path of your test table; null makes no submission\n"
     )
@@ -104,13 +102,11 @@ def find_id_column(head: header.Head, layout: Layout) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def find_prefix(names: Sequence[str]) -> str:
-    """Return the prefix of the names of pixel columns."""
-    return next(match[1] for pattern in list_number_patterns(names) if (match := pattern.fullmatch(names[0])))
-
-
 def make_config(path: Path, layout: Layout, head: header.Head) -> dict[str, object]:
-    """Return the `data` section for a table, as a test table if it has no label."""
+    """Return the `data` section for a table, as a test table if it has no label.
+
+    The other keys are not printed: they are found in each table, and a test table may be written in another way.
+    """
     label: str | None = None
     if len(layout.label) > 1:
         label = "one_hot"
@@ -118,18 +114,9 @@ def make_config(path: Path, layout: Layout, head: header.Head) -> dict[str, obje
         first = "first" if layout.label[0] == 0 else "last"
         label = head.names[layout.label[0]] if head.named else first
     section: dict[str, object] = {"train": str(path), "test": None} if layout.label else {"test": str(path)}
-    section |= {"separator": SEPARATOR_NAMES.get(head.separator, head.separator), "header": head.named}
     section |= {"label": label} if layout.label else {}
     section |= {"id": head.names[layout.id]} if layout.id is not None else {}
-    section |= {"pixels": find_prefix([head.names[place] for place in layout.pixels])} if head.named else {}
-    low, high = (int(bound) if bound.is_integer() else bound for bound in (layout.low, layout.high))
-    return section | {
-        "shape": list(layout.shape),
-        "order": "rows",
-        "pixel_min": low,
-        "pixel_max": high,
-        "invert": layout.invert,
-    }
+    return section
 
 
 if __name__ == "__main__":

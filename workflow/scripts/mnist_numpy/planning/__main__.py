@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -88,4 +89,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make why | head` ends quietly
     sys.exit(main())

@@ -61,9 +61,8 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
     """Return the last lines of a finished run: the tables, the accuracy, the submission and the report."""
     if host.in_bucket and not host.is_partial():
         return f"results  {host.bucket}/results/run-{run}/"
-    ours = view.output_paths([plan.results().compare()])
-    if host.is_partial() or view.read_published(Path).get("results/comparison.csv", {}).get("from") not in ours:
-        return "done"  # the published results are those of another run
+    if host.is_partial() or not is_published(plan):
+        return "done"  # the published results may be those of another run
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
     # the row of the submission: the best model, or the model or mean that the config names
@@ -78,6 +77,20 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
     lines += [f"submission  {folder}/submission.csv"] * bool(plan.tables["test"])
     lines += [f"report      {folder}/report.html", describe_unused_tables(plan)]
     return "\n".join(filter(None, lines))
+
+
+def is_published(plan: Plan) -> bool:
+    """Return whether `results/` shows the results of this config and these tables."""
+    published = view.read_published(Path)
+    wanted = view.final_results(plan.results())
+    return all(published.get(name, {}).get("from") == path for name, path in wanted.items())
+
+
+def describe_old_results(plan: Plan) -> str:
+    """Return a line if `results/` shows another run than the one that has failed, else an empty text."""
+    if not Path("results/comparison.csv").exists() or is_published(plan):
+        return ""
+    return "note: results/ still shows the run before, which had another config, other tables or other code"
 
 
 def format_test_accuracy(model: str) -> Iterator[str]:

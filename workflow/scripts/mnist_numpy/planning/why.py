@@ -8,6 +8,7 @@ from typing import Any
 from mnist_numpy.planning import view
 from mnist_numpy.planning.graph import STORE, Job, find_jobs_to_run
 from mnist_numpy.planning.plan import Plan
+from mnist_numpy.planning.progress import EPOCH
 from mnist_numpy.planning.record import read_records
 
 LONGEST = 90  # characters of a value that is printed
@@ -89,11 +90,9 @@ def find_failures(job: Job) -> Iterator[str]:
         if inside.parts[0].partition("-")[0] == job.rule and not succeeded:
             lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
             texts = [line for line in lines if line.strip()]
-            yield (
-                f"failed in the last run: {texts[-1].removeprefix(job.rule + ': ')}"
-                if texts
-                else "did not finish in the last run"
-            )
+            stopped = not texts or EPOCH.match(texts[-1])
+            error = texts[-1].removeprefix(job.rule + ": ") if texts else ""
+            yield "did not finish in the last run" if stopped else f"failed in the last run: {error}"
 
 
 def find_previous_record(job: Job) -> dict[str, Any] | None:
