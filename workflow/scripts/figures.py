@@ -83,7 +83,7 @@ def draw_learning(histories: Mapping[str, Sequence[Path]], rows: int) -> Figure:
     of_best = f" of the best {len(shown)} of {len(histories)} models" if len(histories) > len(shown) else ""
     members = sum(len(members) for members in curves.values())
     return plots.draw_learning_curves(
-        curves, f"Loss and error rate per epoch\n{members} members{of_best}, {rows:,} rows in all"
+        curves, f"Loss and error rate per epoch\n{members} member{'s' * (members > 1)}{of_best}, {rows:,} rows in all"
     )
 
 
@@ -102,8 +102,8 @@ def draw_augmentation(shard: Path, options: dict[str, Any], member: str, rows: i
     distorted = np.empty((DISTORTIONS, image.shape[1]), np.float32)
     copies = straighten(np.repeat(image, DISTORTIONS, axis=0), shape, options["preprocess"])
     augment.Distortion(shape, options["augment"]).apply(copies, pixel_max, np.random.default_rng(0), distorted)
-    shown = np.vstack([image, np.rint(distorted * pixel_max).astype(np.uint8)])
-    title = f"A training image (first) and {DISTORTIONS} distortions\n{member}, 1 of {rows:,} rows"
+    shown = np.vstack([copies[:1], np.rint(distorted * pixel_max).astype(np.uint8)])
+    title = f"A preprocessed training image (first) and {DISTORTIONS} distortions\n{member}, 1 of {rows:,} rows"
     images = pictures.shrink(shown.reshape(-1, *shape), SIDE)
     return plots.draw_image_grid(images, [""] * len(images), title, pixel_max, columns=3)
 

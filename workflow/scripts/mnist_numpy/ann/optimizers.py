@@ -68,7 +68,8 @@ class Optimizer(Protocol):
     ----------
     moves_without_gradient
         Whether a step can change a weight whose gradient was 0 in every step, as decoupled weight decay does.
-        Otherwise training skips the weights of pixels that are 0 in every image.
+        Otherwise training skips the weights of pixels that are 0 in every image. Biases are in the same vectors as
+        weights, so that a decay in `update` acts on them too.
     depends_on_tensor
         Whether `update` reads `piece.tensor`. Then no piece spans two tensors.
     """

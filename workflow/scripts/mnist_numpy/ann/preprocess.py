@@ -40,7 +40,16 @@ def straighten(images: np.ndarray, shape: Sequence[int], preprocess: dict[str, A
     -------
     ndarray
         uint8, shape (rows, pixels); `images` itself if both options are off.
+
+    Raises
+    ------
+    ValueError
+        If `images` has another dtype or another number of axes.
     """
+    if images.dtype != np.uint8 or images.ndim != 2:
+        raise ValueError(
+            f"images must be uint8 (0 to 255, not divided) of shape (rows, pixels), not {images.dtype} of {images.shape}"
+        )
     deskew, ink_spread = preprocess["deskew"], preprocess["ink_spread"]
     if not deskew and ink_spread is None:
         return images

@@ -127,7 +127,7 @@ def choose_rows(
 
     A row is easy if the network was sure of its label when the row was last used. Its gradient is then close to zero.
     This follows A. H. Jiang et al., "Accelerating deep learning by focusing on the biggest losers" (2019), with the
-    losses of the epoch before, so that a skipped row costs nothing.
+    loss of each row when it was last used, so that a skipped row costs nothing.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from mnist_numpy.ann.worker import Worker
 
 
 class Rows(NamedTuple):
-    """Labelled images: uint8 of shape (rows, pixels), uint8 of shape (rows,), and their scale."""
+    """Labelled images: uint8 of shape (rows, pixels), class numbers of shape (rows,), and their scale."""
 
     images: Images | np.ndarray
     labels: np.ndarray
@@ -120,7 +120,8 @@ class Trainer:
         """Train one epoch and return its row of the history.
 
         Loss and accuracy are means over all rows, each evaluated before its update. A row that was skipped counts with
-        its loss when it was last used, and as correct. The validation columns are nan; the caller fills them in.
+        its loss when it was last used, and as correct. The validation columns are nan; the caller fills them in. If the
+        batch is full, the caller also replaces loss and accuracy by those after the update.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ def read_captions(folder: Path = PAGE / "figures") -> dict[str, Caption]:
     """
     captions = {}
     for path in sorted(folder.glob("[!.]*.rst")):  # hidden files belong to editors
-        match = CAPTION.fullmatch(path.read_text(encoding="utf-8"))
+        match = CAPTION.fullmatch(path.read_text(encoding="utf-8").rstrip() + "\n")
         if not match:
             raise ValueError(f"{path}: the first line must be {{# section #}}, and the second line the caption")
         if match[1] not in SECTIONS:

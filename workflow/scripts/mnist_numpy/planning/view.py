@@ -219,6 +219,8 @@ def publish(names: Mapping[str, str], stale: list[str], place: Callable[[str], P
     published |= {name: {"from": "", "sha256": ""} for name in names}
     for name in stale:
         place(name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that is not empty stays
+            os.removedirs(place(name).parent)
     write_json(place(PUBLISHED), {"files": published, "previous": previous})
     for name, path in names.items():
         place(name).parent.mkdir(parents=True, exist_ok=True)
