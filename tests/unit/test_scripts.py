@@ -263,6 +263,7 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(tmp_path):
         (InputError("a.csv: bad"), "folds: a.csv: bad\n"),
         (OSError(28, "No space left on device", "x.npz"), "folds: x.npz: No space left on device; make room"),
         (MemoryError("1 GiB"), "folds: not enough memory (1 GiB)"),
+        (MemoryError(), "folds: not enough memory (for Python)"),
     ],
 )
 def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error, sentence, tmp_path, capsys):

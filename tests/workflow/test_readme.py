@@ -29,7 +29,7 @@ TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.
 
 def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path):
     """In a folder with preprocess.py alone, where nothing else of the package can be imported."""
-    define, use = [text for language, text in BLOCKS if language == "python" and "weights" in text]
+    _, define, use = [text for language, text in BLOCKS if language == "python" and "weights" in text]
     shutil.copy(ROOT / "workflow/scripts/mnist_numpy/ann/preprocess.py", tmp_path)
     for split in ("train", "test"):
         shard = pq.read_table(undisturbed.path / f"results/data/{split}/{split}.parquet")

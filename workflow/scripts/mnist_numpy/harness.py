@@ -116,7 +116,7 @@ def report_errors(name: str, log: Path) -> Iterator[Callable[[str], None]]:
             say(f"{name}: {error}")
             sys.exit(1)
         except MemoryError as error:
-            say(f"{name}: not enough memory ({error or 'for Python'}); {MEMORY_ADVICE}")
+            say(f"{name}: not enough memory ({str(error) or 'for Python'}); {MEMORY_ADVICE}")
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)

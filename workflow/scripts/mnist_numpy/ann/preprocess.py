@@ -48,7 +48,7 @@ def straighten(images: np.ndarray, shape: Sequence[int], preprocess: dict[str, A
     """
     if images.dtype != np.uint8 or images.ndim != 2:
         raise ValueError(
-            f"images must be uint8 (0 to 255, not divided) of shape (rows, pixels), not {images.dtype} of {images.shape}"
+            f"images must be uint8 from 0 to 255, of shape (rows, pixels), not {images.dtype} of {images.shape}"
         )
     deskew, ink_spread = preprocess["deskew"], preprocess["ink_spread"]
     if not deskew and ink_spread is None:

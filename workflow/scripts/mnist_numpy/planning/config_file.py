@@ -25,7 +25,9 @@ ADVICE = {
         "a * is a reference to a section named with & above; put a value that begins with * between quotes"
     ),
     "for the tag": "put a value that begins with ! between quotes",
-    "unknown escape": "a backslash is special between double quotes; write / instead, or use single quotes",
+    "unknown escape|escape sequence": (
+        "a backslash is special between double quotes; write / instead, or use single quotes"
+    ),
     "another document": "a config has one document; remove this line and the lines after it",
     "could not find expected ':'": NO_COLON,
     "'<stream end>'": "this bracket is not closed; close it",
@@ -94,6 +96,9 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[int, int, str]:
         return *quote, f"this quote is closed only in line {mark.line + 1}; close it in its own line"
     lines = split_lines(text)
     before = lines[mark.line][: mark.column]
+    for number in (mark.line - 1, mark.line):
+        if re.match(r"[ -]*\xa0", lines[number]):
+            return number, lines[number].index("\xa0"), "this is a non-breaking space; write a normal space"
     if "not allowed here" in problem and not re.search(r":\s", before):
         # the key is the first one of its line, so that the cause is in the lines before
         return explain_first_key(lines, mark.line)
@@ -177,6 +182,47 @@ def find_repeated_keys(file: Path) -> list[str]:
         f"{file}, line {line}: the key {key} is already in line {first}; remove one of them"
         for key, first, line in found
     ]
+
+
+def compose(file: Path) -> yaml.Node | None:
+    """Return the tree of a config file that can be read, with the line of each key."""
+    return yaml.compose(file.read_text(encoding="utf-8-sig").replace("\t", " "), Loader=yaml.SafeLoader)
+
+
+def find_line(node: yaml.Node | None, path: list[str]) -> int | None:
+    """Return the line of a key or an entry, counted from 1; None if it is not there.
+
+    `path` has the names of its sections and its own name; an entry of a list has its place, from 0.
+    """
+    line = None
+    for name in path:
+        found: list[tuple[int, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            found = [(key.start_mark.line, value) for key, value in node.value if key.value == name]
+        elif isinstance(node, yaml.SequenceNode) and name.isdecimal():
+            found = [(entry.start_mark.line, entry) for entry in node.value[int(name) :][:1]]
+        if not found:
+            return None
+        line, node = found[-1][0] + 1, found[-1][1]
+    return line
+
+
+def parse_texts(value: Any) -> Any:
+    """Return the values given with `--config` with the types that a config file would give them.
+
+    Snakemake reads every value in `--config "figures={samples: 5}"` as text.
+    """
+    if isinstance(value, dict):
+        return {key: parse_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [parse_texts(item) for item in value]
+    if not isinstance(value, str) or not value:
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(read, dict | list) else read
 
 
 def refuse_command_line(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ MOST_JOBS = 400
 
 def format_value(value: Any) -> str:
     """Return a value as text, as the user wrote it, with 60 characters at most."""
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 

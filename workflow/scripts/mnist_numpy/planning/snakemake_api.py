@@ -122,8 +122,10 @@ def quote_interpreter() -> None:
     PythonScript._execute_cmd = execute_quoted
 
 
-def hold_or_refuse() -> None:
-    """Lock this folder; raise WorkflowError if another run has locked it."""
+def hold_or_refuse(host: Host) -> None:
+    """Lock this folder; raise WorkflowError if another run has locked it, or if no job could ever start."""
+    if host.workflow.resource_settings.cores == 0:
+        raise WorkflowError("no job can start with 0 cores; give at least 1, as in --cores 1")
     try:
         hold_folder()
     except HoldError as reason:
