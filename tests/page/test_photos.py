@@ -37,6 +37,7 @@ def expect_prediction(page: Page, text: str) -> None:
 
 def test_the_page_finds_the_same_digits_as_the_command_and_reads_them(open_page):
     page = open_page()
+    pictures, labels = [*PHOTOS, *(255 - picture for picture in PHOTOS[:3])], [*LABELS, *LABELS[:3]]
     found = page.evaluate(
         f"""files => Promise.all(files.map(async bytes => {{
             const found = findDigit(await readPhoto({FILE}));
@@ -44,13 +45,13 @@ def test_the_page_finds_the_same_digits_as_the_command_and_reads_them(open_page)
             const about = JSON.parse(document.getElementById("network").textContent);
             return [Array.from(found.image), found.others, classify(layers, preprocess(found.image, about))];
         }}))""",
-        [base64.b64encode(encode(picture)).decode() for picture in PHOTOS],
+        [base64.b64encode(encode(picture)).decode() for picture in pictures],
     )
-    expected = [photo.find_digit(picture) for picture in PHOTOS]
+    expected = [photo.find_digit(picture) for picture in pictures]
     for (image, others, _), here in zip(found, expected, strict=True):
         assert np.abs(np.reshape(image, (28, 28)) - here.image).max() < 1e-5
         assert others == here.others
-    assert np.mean([np.argmax(shares) for _, _, shares in found] == LABELS) >= 0.9
+    assert np.mean([np.argmax(shares) for _, _, shares in found] == np.array(labels)) >= 0.9
 
 
 def test_a_photo_can_be_chosen_and_cleared(open_page):

@@ -48,6 +48,14 @@ def test_an_enlarged_image_becomes_the_image_again(light):
         assert [np.average(axis, weights=found.image) for axis in (y, x)] == pytest.approx([14, 14], abs=0.01)
 
 
+def test_light_ink_on_a_dark_background_is_inverted():
+    for number in range(40):
+        picture = make_photo(DIGITS[number], np.random.default_rng(number)).astype(np.float64)
+        assert not photo.has_light_ink(picture)
+        assert photo.has_light_ink(255 - picture)
+        assert np.array_equal(photo.find_digit(255 - picture).image, photo.find_digit(picture).image)
+
+
 def nearest_labels(images: np.ndarray) -> np.ndarray:
     """Return the label of the most similar of 4,000 images: as accurate as a small network, and nothing to train."""
     known, labels = (part[:4000] for part in read_digits(4060))
@@ -64,6 +72,15 @@ def test_made_up_photos_are_read_as_well_as_the_images_they_were_made_from():
     of_images, of_photos = (np.mean(nearest_labels(part) == labels) for part in (images, found))
     assert of_images > 0.95
     assert of_photos > of_images - 0.05
+
+
+@pytest.mark.parametrize("enlarged", [1, 10])
+def test_the_images_of_the_data_set_are_read_although_their_ink_is_white(enlarged):
+    images, labels = (part[4000:] for part in read_digits(4060))
+    pictures = images.reshape(-1, 28, 28).repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+    found = np.array([photo.find_digit(picture).image for picture in pictures])
+    answers = nearest_labels(np.rint(255 * found).astype(np.uint8).reshape(-1, 784))
+    assert np.mean(answers == labels) >= np.mean(nearest_labels(images) == labels) - 0.04
 
 
 def test_resolution_and_place_do_not_matter():

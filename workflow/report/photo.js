@@ -29,7 +29,8 @@ async function readPhoto(file) {
 
 // Return { image, others }: the largest digit as 28 × 28 values from 0 to 1, and whether there are others; or null.
 function findDigit(canvas) {
-  const ink = measureInk(reduceSize(readGrey(canvas)));
+  const grey = reduceSize(readGrey(canvas));
+  const ink = measureInk(hasLightInk(grey) ? mapGrid(grey, (value) => 255 - value) : grey);
   const threshold = findThreshold(ink.values);
   if (threshold === null) return null;
   const { mask, others } = selectDigit(mapGrid(ink, (value) => Number(value > threshold)));
@@ -104,6 +105,22 @@ function spreadMaximum(grid, radius) {
 }
 
 // --- Ink and paper ------------------------------------------------------------------------------
+
+function hasLightInk(grey) {
+  const { height, width } = grey;
+  const radius = Math.floor((WINDOW / 2) * Math.min(height, width)) + 1;
+  const mean = Float64Array.from(grey.values);
+  const averageLine = (start, step, count) => {
+    const sums = new Float64Array(count + 2 * radius + 1);
+    for (let i = 1; i < sums.length; i++) {
+      sums[i] = sums[i - 1] + mean[start + step * Math.min(count - 1, Math.max(0, i - 1 - radius))];
+    }
+    for (let i = 0; i < count; i++) mean[start + step * i] = (sums[i + 2 * radius + 1] - sums[i]) / (2 * radius + 1);
+  };
+  for (let column = 0; column < width; column++) averageLine(column, width, height);
+  for (let row = 0; row < height; row++) averageLine(row * width, 1, width);
+  return grey.values.reduce((sum, value, i) => sum + (value - mean[i]) ** 3, 0) > 0;
+}
 
 function measureInk(grey) {
   const least = Math.min(grey.height, grey.width);

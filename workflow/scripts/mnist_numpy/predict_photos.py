@@ -20,6 +20,7 @@ from mnist_numpy.files.errors import InputError, printable, unreadable_error
 
 PER_ROW = 10  # images in a row of the picture
 ENLARGED = 8  # pixels of the picture per pixel of an image
+UNCERTAIN = 0.8  # a smaller probability of the answer is noted
 HEIC = (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")  # bytes 4 and on of the photos of many phones
 
 
@@ -29,7 +30,7 @@ def predict_photos(paths: Sequence[Path], results: Path) -> Iterator[str | Input
     Parameters
     ----------
     paths
-        Photos with one digit each, dark on light paper.
+        Photos with one digit each.
     results
         The folder of a finished run.
 
@@ -59,7 +60,8 @@ def predict_photos(paths: Sequence[Path], results: Path) -> Iterator[str | Input
             for (tensors, _), given in zip(members, inputs, strict=True)
         )
         best = int(probabilities.argmax())
-        note = "; there is more than one digit, and this is the largest" if found.others else ""
+        note = "; uncertain" if probabilities[best] < UNCERTAIN else ""
+        note += "; there is more than one digit, and this is the largest" if found.others else ""
         yield f"{path}: {about['labels'][best]} ({100 * probabilities[best]:.1f} %){note}"
         seen.append(np.rint(inputs[0] * (255 / about["pixel_max"])).astype(np.uint8))
     if seen:

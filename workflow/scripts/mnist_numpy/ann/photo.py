@@ -59,14 +59,17 @@ class Part(NamedTuple):
 
 
 def find_digit(grey: np.ndarray) -> Found | None:
-    """Return the largest digit of a photo with dark ink on light paper; None if the paper is blank.
+    """Return the largest digit of a photo; None if the paper is blank.
+
+    Light ink on a dark background is inverted first.
 
     Parameters
     ----------
     grey
         Brightness from 0 to 255, shape (height, width).
     """
-    ink = measure_ink(reduce_size(grey))
+    grey = reduce_size(grey)
+    ink = measure_ink(255 - grey if has_light_ink(grey) else grey)
     threshold = find_threshold(ink)
     if threshold is None:
         return None
@@ -82,6 +85,20 @@ def reduce_size(grey: np.ndarray) -> np.ndarray:
     height, width = (max(size // step, 1) for size in grey.shape)
     blocks = grey[: height * step, : width * step].reshape(height, -1, width, min(step, grey.shape[1]))
     return blocks.mean(axis=(1, 3), dtype=np.float64)
+
+
+def has_light_ink(grey: np.ndarray) -> bool:
+    """Return whether the ink is lighter than the paper around it.
+
+    Ink covers less than half of its neighbourhood, so it differs from the local mean by more than the paper does. The
+    sum of the cubed differences therefore has the sign of the ink.
+    """
+    radius = int(WINDOW / 2 * min(grey.shape)) + 1
+    mean = grey
+    for _ in range(2):  # columns, then rows
+        framed = np.pad(mean.T, ((radius + 1, radius), (0, 0)), mode="edge").cumsum(axis=0)
+        mean = (framed[2 * radius + 1 :] - framed[: -2 * radius - 1]) / (2 * radius + 1)
+    return float(((grey - mean) ** 3).sum()) > 0
 
 
 def measure_ink(grey: np.ndarray) -> np.ndarray:
