@@ -109,7 +109,7 @@ inspect: setup
 predict: setup
 	@test -n "$(IMAGE)" || { echo "make predict: name a photo of a digit: make predict IMAGE=photo.jpg" >&2; exit 1; }
 	@if [ -e "$(IMAGE)" ]; then set -- "$(IMAGE)"; else set -- $(IMAGE); fi; \
-	PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.predict_photos "$$@"
+	PYTHONPATH=workflow/scripts $(BIN)/python -m mnist_numpy.predict_photos $(ARGS) -- "$$@"
 
 clean:
 	rm -rf results/* .snakemake

@@ -55,16 +55,15 @@ def test_the_answer_is_that_of_the_mean_of_all_members(run):
     image = np.rint(255 * find_digit(PHOTOS[0]).image).astype(np.uint8).reshape(1, -1)
     straight = straighten(image, (28, 28), members[0][1]["model"]["preprocess"])
     mean = sum(network.predict(network.as_layers(tensors), straight, 255)[0] / 2 for tensors, _ in members)
-    uncertain = "; uncertain" * (mean.max() < 0.8)
+    uncertain = "; uncertain" if mean.max() < 0.8 else ""
     assert predict(run, "a digit.png")[0] == f"a digit.png: {mean.argmax()} ({100 * mean.max():.1f} %){uncertain}"
 
 
 def test_make_predict_prints_answers_and_writes_what_the_network_saw(run):
     """A name may have blanks; several names and patterns are allowed."""
     one = make(run, "IMAGE=a digit.png")
-    assert re.fullmatch(r"a digit\.png: \d \(\d+\.\d %\)(; uncertain)?\nresults/photos\.png shows .*\n", one.stdout), (
-        one
-    )
+    answer = r"a digit\.png: \d \(\d+\.\d %\)(; uncertain)?"
+    assert re.fullmatch(answer + r"\nresults/photos\.png shows .*\n", one.stdout), one
     several = make(run, "IMAGE=oth*.png two.png")
     assert [line.split(":")[0] for line in several.stdout.splitlines()[:-1]] == ["other.png", "two.png"]
     assert (one.returncode, several.returncode) == (0, 0)
@@ -97,6 +96,14 @@ def test_an_error_is_told_by_the_exit_status(run):
     assert said.stdout.startswith("other.png: ")
     assert said.stderr.startswith("blank.png: no digit found")
     assert "name a photo" in make(run).stderr
+
+
+def test_the_networks_of_another_folder_answer(run):
+    (run.path / "elsewhere").mkdir()
+    (run.path / "elsewhere" / "results").symlink_to(run.path / "results")
+    said = make(run, "IMAGE=other.png", "ARGS=--directory elsewhere").stdout
+    assert "elsewhere/results/photos.png shows" in said
+    assert "no trained networks" in make(run, "IMAGE=other.png", "ARGS=--directory nowhere").stderr
 
 
 def test_of_two_digits_the_answer_names_the_largest(run):

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -203,14 +204,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make diff", add_help=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
     parser.add_argument("--config", "-C", nargs="*", default=[])
+    parser.add_argument("--directory", "-d", type=Path, default=Path())
     arguments = parser.parse_args()
+    configs = [str(Path(file).absolute()) for file in arguments.configfile]
+    if not arguments.directory.is_dir():
+        parser.error(f"there is no folder {arguments.directory}")
+    os.chdir(arguments.directory)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make diff | head` ends quietly
     try:
         now = {name: entry["from"] for name, entry in view.read_published(Path).items()}
         if not now:
             raise InputError("no results are published; run `make run` first")
-        if arguments.configfile:
-            plan = load_plan(arguments.configfile, arguments.config)
+        if configs:
+            plan = load_plan(configs, arguments.config)
             before = view.all_results(plan.results())
             plan.cache.save()
             if not plan.exists(before["results/report.html"]):

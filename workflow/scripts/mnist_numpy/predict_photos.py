@@ -3,6 +3,7 @@
 `make predict IMAGE=path` runs this module. No rule runs it.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -111,9 +112,13 @@ def tile(images: Sequence[np.ndarray]) -> np.ndarray:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="make predict", add_help=False)
+    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("--directory", "-d", type=Path, default=Path())
+    arguments = parser.parse_args()
     failed = False
     try:
-        for line in predict_photos([Path(name).expanduser() for name in sys.argv[1:]], Path("results")):
+        for line in predict_photos([path.expanduser() for path in arguments.photos], arguments.directory / "results"):
             failed |= isinstance(line, InputError)
             print(printable(str(line)), file=sys.stderr if isinstance(line, InputError) else sys.stdout, flush=True)
     except InputError as error:
