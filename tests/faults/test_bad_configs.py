@@ -62,6 +62,41 @@ def test_snakemake_names_the_place_of_a_syntax_error(make_workspace, arguments):
         ]
 
 
+@pytest.mark.parametrize("given", [(), ("--config", "models={mlp: {hidden: 32}}")])
+def test_snakemake_prints_the_place_of_a_wrong_value_and_no_code(given, make_workspace):
+    workspace = make_workspace()
+    (workspace.path / "config/config.yaml").write_text("models:\n  mlp:\n    epochs: 2\n    hidden: 512\n")
+    run = workspace.plan(*given, check=False)
+    assert run.returncode == 1
+    place, value = ("", 32) if given else ("config/config.yaml, line 4: ", 512)
+    assert run.stdout.splitlines()[-3:] == [
+        "ConfigError:",
+        "the config is not valid:",
+        f"  {place}models.mlp.hidden: {value} is not a list; write [{value}]",
+    ]
+
+
+def test_the_line_is_of_the_last_file_that_has_the_key(tmp_path):
+    for name in ("first", "last", "other"):
+        key = "seed: 1" if name == "other" else "count: -1"
+        (tmp_path / name).write_text("\n" * len(name) + f"folds:\n  {key}\n", encoding="utf-8")
+    with pytest.raises(WorkflowError, match=r"/last, line 6: folds.count: -1 is too small"):
+        load_plan([str(tmp_path / name) for name in ("first", "last", "other")])
+
+
+def test_a_missing_table_is_reported_with_its_folder_and_no_code(make_workspace):
+    workspace = make_workspace()
+    run = workspace.plan("--config", "data={train: mytrian.csv}", check=False)
+    said = f"ConfigError:\ndata.train: there is no file mytrian.csv in {workspace.path}; fix the path"
+    assert run.stdout.strip().endswith(f"{said} or put the file there"), run.stdout
+
+
+def test_a_run_without_cores_is_refused(make_workspace):
+    run = make_workspace().snakemake("--cores", "0", check=False)
+    assert run.returncode == 1
+    assert "--cores is 0; it must be at least 1" in run.stdout
+
+
 def test_make_why_names_the_place_of_a_syntax_error(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("folds:\n  count: 2 seed: 3\n", encoding="utf-8")

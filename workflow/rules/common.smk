@@ -25,6 +25,7 @@ from mnist_numpy.planning.snakemake_api import (
     hold_or_refuse,
     quote_interpreter,
     refuse_foreign_folder,
+    refuse_no_cores,
     shorten_output,
 )
 
@@ -33,6 +34,7 @@ STARTED = time.time()
 SUBMIT_ERRORS = []  # the executor's messages about jobs that it cannot run
 SETTINGS = read_settings(config, workflow.configfiles, workflow.config_settings.config)
 HOST = Host(workflow, checkpoints)
+refuse_no_cores(HOST)
 refuse_foreign_folder(HOST)
 PLAN = plan_for_host(HOST, SETTINGS)
 JOBS = Jobs(PLAN, HOST)

@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from mnist_numpy.planning.config_file import compose, find_line, find_repeated_keys, parse_texts
 from mnist_numpy.planning.config_messages import explain_error
 from mnist_numpy.planning.contradictions import find_contradictions
+from mnist_numpy.planning.snakemake_api import ConfigError
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 LARGEST = sys.float_info.max  # a larger integer cannot be a float
@@ -38,7 +38,7 @@ def read_settings(
 
     Raises
     ------
-    WorkflowError
+    ConfigError
         With one line for every error.
     """
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def read_settings(
         faults = list(find_contradictions(settings))
     if faults:
         faults = [find_place(fault, paths, extended) + fault for fault in faults]
-        raise WorkflowError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
+        raise ConfigError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
     return settings
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from snakemake.cli import parse_config
 from snakemake.common.configfile import load_configfile
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import update_config
 
 from mnist_numpy.planning.cache import Cache
@@ -14,7 +13,7 @@ from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.config_file import DEFAULT, find_syntax_error
 from mnist_numpy.planning.graph import STORE
 from mnist_numpy.planning.keys import Context, Results
-from mnist_numpy.planning.snakemake_api import Host
+from mnist_numpy.planning.snakemake_api import ConfigError, Host
 from mnist_numpy.planning.software import Software
 from mnist_numpy.planning.tables import find_tables
 
@@ -53,7 +52,7 @@ class Plan:
 
     Raises
     ------
-    WorkflowError
+    ConfigError
         If a table cannot be read.
     """
 
@@ -81,9 +80,10 @@ class Plan:
             try:
                 return UNKNOWN if (split, shard) in self.generated else checksum(self.cache, path)
             except FileNotFoundError as error:
-                raise WorkflowError(f"data.{split}: there is no file {error.filename}; {advice}") from None
+                inside = "" if Path(error.filename).is_absolute() or "://" in error.filename else f" in {Path.cwd()}"
+                raise ConfigError(f"data.{split}: there is no file {error.filename}{inside}; {advice}") from None
             except OSError as error:
-                raise WorkflowError(f"data.{split}: {place(path)} cannot be read: {error.strerror}") from None
+                raise ConfigError(f"data.{split}: {place(path)} cannot be read: {error.strerror}") from None
 
         self.checksums = {
             split: {shard: read_checksum(split, shard, path) for shard, path in tables.items()}
@@ -129,19 +129,19 @@ def load_plan(configfiles: Sequence[str] = (DEFAULT,), options: Sequence[str] = 
 
     Raises
     ------
-    WorkflowError
+    ConfigError
         If the config is not valid, or a table cannot be read.
     """
     config: dict[str, Any] = {}
     try:
         for file in configfiles:
             if message := find_syntax_error(Path(file)):
-                raise WorkflowError(message)
+                raise ConfigError(message)
             update_config(config, load_configfile(file))
         given = parse_config(list(options)) if options else {}
     except (OSError, ValueError) as error:
         where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise WorkflowError(f"the config cannot be read: {where}") from error
+        raise ConfigError(f"the config cannot be read: {where}") from error
     update_config(config, given)
     return Plan(read_settings(config, configfiles, given))
 

@@ -21,6 +21,12 @@ from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.terminal import ShortOutput
 
 
+class ConfigError(WorkflowError):
+    """Raised for errors in the config. Snakemake prints the message without the lines of code that raised it."""
+
+    __traceback__ = None
+
+
 class Host:
     """The run of Snakemake that the rules are part of, and the bigger workflow that uses them as a module, if any.
 
@@ -122,14 +128,19 @@ def quote_interpreter() -> None:
     PythonScript._execute_cmd = execute_quoted
 
 
-def hold_or_refuse(host: Host) -> None:
-    """Lock this folder; raise WorkflowError if another run has locked it, or if no job could ever start."""
-    if host.workflow.resource_settings.cores == 0:
-        raise WorkflowError("no job can start with 0 cores; give at least 1, as in --cores 1")
+def hold_or_refuse() -> None:
+    """Lock this folder; raise WorkflowError if another run has locked it."""
     try:
         hold_folder()
     except HoldError as reason:
         raise WorkflowError(str(reason)) from None
+
+
+def refuse_no_cores(host: Host) -> None:
+    """Raise ConfigError if the run has less than one core; Snakemake would wait forever."""
+    cores = host.workflow.resource_settings.cores
+    if host.plans and isinstance(cores, int) and cores < 1:
+        raise ConfigError(f"--cores is {cores}; it must be at least 1")
 
 
 def refuse_foreign_folder(host: Host) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from snakemake.exceptions import WorkflowError
+from mnist_numpy.planning.snakemake_api import ConfigError
 
 SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 
@@ -15,7 +15,7 @@ SUFFIXES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".csv")
 def find_tables(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return the path of each table by shard name, for each key of the config's `data` section that names tables.
 
-    The sample submission is a shard with the name `sample`. Raises WorkflowError as `find_shards` and
+    The sample submission is a shard with the name `sample`. Raises ConfigError as `find_shards` and
     `pair_labels` do.
     """
     tables = {split: find_shards(data[split], f"data.{split}") for split in ("train", "test")}
@@ -38,7 +38,7 @@ def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
 
     Raises
     ------
-    WorkflowError
+    ConfigError
         If a pattern matches no file, or two files have the same shard name.
     """
     shards: dict[str, str] = {}
@@ -46,18 +46,18 @@ def find_shards(paths: str | Sequence[str] | None, key: str) -> dict[str, str]:
     for pattern in [paths] if isinstance(paths, str) else paths or []:
         found = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
         if not found:
-            raise WorkflowError(f"{key}: no file matches {pattern}")
+            raise ConfigError(f"{key}: no file matches {pattern}")
         for path in found:
             name = remove_suffixes(path)
             if not re.fullmatch(r"[^{}<>\x00-\x1f\x7f]+", name):
-                raise WorkflowError(
+                raise ConfigError(
                     f"{key}: the name of {path!r} cannot be used for results: it is empty, or has braces, <, > "
                     "or a control character; rename the file"
                 )
             if os.path.realpath(path) in files:
-                raise WorkflowError(f"{key}: {path} is in the list twice; name each file once")
+                raise ConfigError(f"{key}: {path} is in the list twice; name each file once")
             if name in shards:
-                raise WorkflowError(f"{key}: {shards[name]} and {path} have the same name {name!r}; rename one")
+                raise ConfigError(f"{key}: {shards[name]} and {path} have the same name {name!r}; rename one")
             shards[name] = path
             files.add(os.path.realpath(path))
     return shards
@@ -68,12 +68,12 @@ def pair_labels(shards: Mapping[str, str], paths: str | Sequence[str] | None, ke
 
     Raises
     ------
-    WorkflowError
+    ConfigError
         If the number of files is not the number of shards.
     """
     files = list(find_shards(paths, key).values())
     if files and len(files) != len(shards):
-        raise WorkflowError(
+        raise ConfigError(
             f"{key}: {len(files)} files of labels for {len(shards)} tables in {key.removesuffix('_labels')}; "
             "name one file per table"
         )
