@@ -104,7 +104,7 @@ def test_without_folds_page_and_figures_show_no_validation(without_folds):
 def test_each_epoch_is_one_line_with_the_time_left(drawn):
     lines = re.findall(
         r"^mlp fold (\d) · epoch (\d)/4 · loss \d\.\d{4} · accuracy on fold \1 [ \d]\d\.\d\d % · "
-        r"\d+:\d\d left · \d+\.\dk images/s$",
+        r"fold done in \d+:\d\d · \d+\.\dk images/s$",
         drawn.said,
         re.MULTILINE,
     )

@@ -122,7 +122,7 @@ def test_the_progress_line_shows_validation_where_there_is_one():
     checkpoint = train.Checkpoint("mlp", 2, 20, 40)
     row = {"epoch": 12, "train_loss": 0.0312, "train_accuracy": 0.99, "validation_accuracy": 0.9892,
            "images_per_second": 61_234.0}  # fmt: skip
-    wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · accuracy on fold 2 98.92 % · 1:05 left · 61.2k images/s"
+    wanted = "mlp fold 2 · epoch 12/40 · loss 0.0312 · accuracy on fold 2 98.92 % · fold done in 1:05 · 61.2k images/s"
     assert train.format_progress(row, checkpoint, 65.2) == wanted
     assert "training accuracy 99.00 %" in train.format_progress(row | {"validation_accuracy": np.nan}, checkpoint, 65.2)
 
@@ -131,7 +131,7 @@ def test_progress_lines_align_and_tell_hours():
     checkpoint = train.Checkpoint("mlp", 0, 20, 40)
     row = {"epoch": 3, "train_loss": 1.5, "train_accuracy": 0.5, "validation_accuracy": 0.0892,
            "images_per_second": 999.0}  # fmt: skip
-    wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · accuracy on fold 0  8.92 % · 2:00:05 left · 1.0k images/s"
+    wanted = "mlp fold 0 · epoch  3/40 · loss 1.5000 · accuracy on fold 0  8.92 % · fold done in 2:00:05 · 1.0k images/s"
     assert train.format_progress(row, checkpoint, 7205) == wanted
 
 
