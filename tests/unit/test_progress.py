@@ -106,6 +106,14 @@ def test_an_epoch_that_skips_images_is_short(clock):
     assert progress.seconds_left() == pytest.approx(5.5)
 
 
+def test_with_a_queue_no_time_is_promised(progress, clock):
+    clock.now = 8
+    progress.read_epoch("mlp fold 0", 8)
+    assert " left" in progress.describe()
+    progress.has_queue = lambda: True
+    assert progress.describe() == "0 of 0 jobs done"
+
+
 def test_other_jobs_take_some_time(progress, clock):
     clock.now = 10
     progress.finish(1)

@@ -74,7 +74,7 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
         accuracy = f"{percent:.2f} % out of fold (95 % interval {low:.2f} to {high:.2f} %), {row['model']}"
     lines = [format_tables(plan), f"accuracy    {accuracy}", *format_test_accuracy(row["model"])]
     folder = host.folder / "results"
-    lines += [f"submission  {folder}/submission.csv"] * bool(plan.tables["test"])
+    lines.append(f"submission  {f'{folder}/submission.csv' if plan.tables['test'] else 'none (data.test is null)'}")
     lines += [f"report      {folder}/report.html", describe_unused_tables(plan)]
     return "\n".join(filter(None, lines))
 

@@ -34,10 +34,12 @@ class Progress:
     estimate
         Returns the work of the epochs of a member, given the wildcards of a job, the first and the last epoch.
         Only the ratios matter.
+    has_queue
+        Returns whether jobs wait in a queue. The time that is left is then not known.
     """
 
-    def __init__(self, estimate: Callable[[Any, int, int], float]) -> None:
-        self.estimate = estimate
+    def __init__(self, estimate: Callable[[Any, int, int], float], has_queue: Callable[[], bool] = bool) -> None:
+        self.estimate, self.has_queue = estimate, has_queue
         self.running: dict[int, RunningJob] = {}
         self.work_left: dict[str, float] = {}  # by member, without the parts of running jobs
         self.others_left = 0
@@ -113,7 +115,7 @@ class Progress:
 
     def describe(self) -> str:
         """Return a line with the progress of the run, such as `3 of 12 jobs done · about 1:05 left`."""
-        left = self.seconds_left() or 0
+        left = 0 if self.has_queue() else self.seconds_left() or 0
         time_left = f" · about {format_time(left)} left" if left >= 1 else ""
         return "{} of {} jobs done".format(*self.counts) + time_left
 
