@@ -174,7 +174,8 @@ def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left:
     left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
         f"{checkpoint.model} fold {checkpoint.fold} · epoch {row['epoch']:{len(str(total))}.0f}/{total} · "
-        f"loss {row['train_loss']:.4f} · {score} · fold done in {left} · {row['images_per_second'] / 1000:.1f}k images/s"
+        f"loss {row['train_loss']:.4f} · {score} · fold done in {left} · "
+        f"{row['images_per_second'] / 1000:.1f}k images/s"
     )
 
 
