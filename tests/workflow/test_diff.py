@@ -17,7 +17,16 @@ def test_make_diff_compares_with_the_run_before_and_with_a_config(finished):
     told = make_why(finished, "diff")
     assert told.stdout.splitlines() == ["figures.samples changed from 6 to 5", *same], told.stderr
     assert make_why(finished, "diff", "--configfile first.yaml").stdout == told.stdout
-    assert make_why(finished, "diff", "--configfile config/config.yaml").stdout.splitlines() == [
+    (finished.path / "first").mkdir()
+    (finished.path / "results").rename(finished.path / "first/results")
+    (finished.path / "config").rename(finished.path / "first/config")
+    (finished.path / "first/data").symlink_to(finished.path / "data")
+    inside = make_why(finished, "diff", "--directory first --configfile first.yaml")
+    assert inside.stdout == told.stdout, inside.stderr
+    assert "there is no folder" in make_why(finished, "diff", "--directory nowhere").stderr
+    assert make_why(
+        finished, "diff", "--directory first --configfile first/config/config.yaml"
+    ).stdout.splitlines() == [
         "config, packages and code: no change",
         *same,
     ]
