@@ -56,6 +56,15 @@ def test_light_ink_on_a_dark_background_is_inverted():
         assert np.array_equal(photo.find_digit(255 - picture).image, photo.find_digit(picture).image)
 
 
+def test_a_dark_table_beside_the_paper_is_not_a_dark_background():
+    for number in range(10):
+        picture = photo.reduce_size(make_photo(DIGITS[number], np.random.default_rng(number)))
+        table = np.ones(picture.shape, bool)
+        width = min(picture.shape) // 10
+        table[width:-width, width:-width] = False
+        assert not photo.has_light_ink(np.where(table, 40, picture))
+
+
 def nearest_labels(images: np.ndarray) -> np.ndarray:
     """Return the label of the most similar of 4,000 images: as accurate as a small network, and nothing to train."""
     known, labels = (part[:4000] for part in read_digits(4060))

@@ -111,11 +111,12 @@ function hasLightInk(grey) {
   const radius = Math.floor((WINDOW / 2) * Math.min(height, width)) + 1;
   const mean = Float64Array.from(grey.values);
   const averageLine = (start, step, count) => {
-    const sums = new Float64Array(count + 2 * radius + 1);
-    for (let i = 1; i < sums.length; i++) {
-      sums[i] = sums[i - 1] + mean[start + step * Math.min(count - 1, Math.max(0, i - 1 - radius))];
+    const sums = new Float64Array(count + 1);
+    for (let i = 0; i < count; i++) sums[i + 1] = sums[i] + mean[start + step * i];
+    for (let i = 0; i < count; i++) {
+      const [first, last] = [Math.max(0, i - radius), Math.min(count, i + radius + 1)];
+      mean[start + step * i] = (sums[last] - sums[first]) / (last - first);
     }
-    for (let i = 0; i < count; i++) mean[start + step * i] = (sums[i + 2 * radius + 1] - sums[i]) / (2 * radius + 1);
   };
   for (let column = 0; column < width; column++) averageLine(column, width, height);
   for (let row = 0; row < height; row++) averageLine(row * width, 1, width);

@@ -91,13 +91,16 @@ def has_light_ink(grey: np.ndarray) -> bool:
     """Return whether the ink is lighter than the paper around it.
 
     Ink covers less than half of its neighbourhood, so it differs from the local mean by more than the paper does. The
-    sum of the cubed differences therefore has the sign of the ink.
+    sum of the cubed differences therefore has the sign of the ink. The mean is that of the pixels inside the photo: if
+    its edge were repeated, a strip of a dark table would cover most of its neighbourhood.
     """
     radius = int(WINDOW / 2 * min(grey.shape)) + 1
     mean = grey
     for _ in range(2):  # columns, then rows
-        framed = np.pad(mean.T, ((radius + 1, radius), (0, 0)), mode="edge").cumsum(axis=0)
-        mean = (framed[2 * radius + 1 :] - framed[: -2 * radius - 1]) / (2 * radius + 1)
+        sums = np.pad(mean.T.cumsum(axis=0), ((1, 0), (0, 0)))
+        place = np.arange(len(sums) - 1)
+        first, last = np.maximum(place - radius, 0), np.minimum(place + radius + 1, len(place))
+        mean = (sums[last] - sums[first]) / (last - first)[:, None]
     return float(((grey - mean) ** 3).sum()) > 0
 
 
