@@ -42,7 +42,7 @@ def test_what_plans_and_checks_does_not_count():
 
 def test_no_result_can_depend_on_what_plans_and_checks():
     """Only two functions of harness.py use it, and what they give to a script holds nothing of it."""
-    checks = {"Cache", "Software", "record_path", "write_record"}
+    checks = {"Cache", "Software", "record_path", "verify_inputs", "write_record"}
     for file in FILES:
         tree = ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -52,7 +52,7 @@ def test_no_result_can_depend_on_what_plans_and_checks():
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     uses = {name: {w.id for w in ast.walk(f) if isinstance(w, ast.Name)} & checks for name, f in functions.items()}
     assert {name: used for name, used in uses.items() if used} == {
-        "job": {"record_path", "write_record"},
+        "job": {"record_path", "verify_inputs", "write_record"},
         "check_software": {"Cache", "Software"},
     }
     assert [ast.unparse(node) for node in ast.walk(functions["job"]) if isinstance(node, ast.Yield)] == ["(yield say)"]

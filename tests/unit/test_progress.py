@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from mnist_numpy.ann.rows import count_full_epochs
+from mnist_numpy.files.pace import count_full_epochs
 from mnist_numpy.planning import progress as module
 from mnist_numpy.planning.progress import Progress, name_job
 from mnist_numpy.planning.terminal import ShortOutput, count_jobs

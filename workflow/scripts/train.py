@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from mnist_numpy.ann import training
 from mnist_numpy.ann.options import ModelOptions
-from mnist_numpy.ann.rows import Images, count_full_epochs
+from mnist_numpy.ann.rows import Images
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import read_folds
 from mnist_numpy.files.history import read_history, write_history
+from mnist_numpy.files.pace import count_full_epochs
 from mnist_numpy.files.prepared import map_shards
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits

@@ -7,7 +7,6 @@ import numpy as np
 
 CHUNK_ROWS = 4096  # rows looked at together
 SHUFFLED_BYTES = 8 << 30  # images of more bytes than this are not shuffled as a whole
-USUALLY_HARD = 0.1  # usual share of the rows that are not easy in the later epochs, see `count_full_epochs`
 WINDOW_CHUNKS = 256  # chunks that are shuffled together then: 800 MB of 28 x 28 images
 
 
@@ -150,22 +149,3 @@ def choose_rows(
     hard = losses[order] >= -np.log(above)
     chosen = order[hard | (generator.random(len(order)) < keep)]
     return chosen if len(chosen) else order
-
-
-def count_full_epochs(skip: SkipOptions | None, first: int, last: int) -> float:
-    """Return how many epochs with all rows take as long as these epochs, some of which skip rows.
-
-    It is an estimate: of the rows of an epoch, a share of USUALLY_HARD is assumed to be hard.
-
-    Parameters
-    ----------
-    skip
-        The option `skip_easy`; None if nothing is skipped.
-    first, last
-        The first and the last epoch, counted from 1.
-    """
-    count = last - first + 1
-    if not skip:
-        return count
-    full = min(max(int(skip["after"]) - first + 1, 0), count)
-    return full + (count - full) * (USUALLY_HARD + (1 - USUALLY_HARD) * skip["keep"])

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mnist_numpy.ann.rows import count_full_epochs
+from mnist_numpy.files.pace import count_full_epochs
 from mnist_numpy.planning.config import member_options
 
 BASE_MB = 700  # Python with its libraries, and the two Snakemake processes of a job on a cluster
