@@ -167,6 +167,9 @@ def test_the_number_of_jobs_is_known_before_the_first_ends(progress):
     output = ShortOutput(Recorder(), lambda: [], lambda: False, progress)
     output.handle(logging.makeLogRecord({"event": "run_info", "stats": {"folds": 1, "total": 33}}))
     assert progress.describe() == "0 of 33 jobs done"
+    output.handle(logging.makeLogRecord({"event": "progress", "done": 1, "total": 90}))  # as with --until
+    assert progress.describe() == "1 of 33 jobs done"
+
 
 
 WRITER = """

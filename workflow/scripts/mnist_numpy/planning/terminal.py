@@ -81,7 +81,8 @@ class ShortOutput(logging.Handler):
         elif event == "job_finished":
             self.finished.append(record["job_id"])
         elif event == "progress":
-            progress.counts = record["done"], record["total"]
+            # with --until, Snakemake's own total also counts jobs that do not run
+            progress.counts = record["done"], progress.counts[1] or record["total"]
             finished, self.finished = [progress.finish(number) for number in self.finished], []
             return [
                 f"{progress.describe()} · {name}: {seconds:.1f} s".removesuffix(" · all: 0.0 s")
