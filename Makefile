@@ -48,7 +48,7 @@ test: $(VENV)/dev
 
 # in parallel (-n 8), because these tests mostly wait for Slurm
 test-cluster: $(CLUSTER)/ready
-	@tests/cluster/slurm.sh start
+	@tests/cluster/slurm.sh start $$PPID
 	@$(CLUSTER)/bin/python -m pytest tests/cluster -n 8 --dist worksteal $(ARGS); result=$$?; tests/cluster/slurm.sh stop; exit $$result
 
 # First: 30 kills of one run, a full disk in every stage, and a fuzz test of the CSV reader for five minutes.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Slurm cluster on one machine, two nodes on the loopback interface, for the tests. Debian, as root.
 #
-#   slurm.sh start        install what is missing, write the configuration, start
+#   slurm.sh start [PID]  install what is missing, write the configuration, start; refused while another one runs.
+#                         One that was started for the process PID may be replaced when this process is gone.
 #   slurm.sh stop         cancel all jobs, stop what this script started, remove the configuration
 #   slurm.sh node NAME    start a node's daemon (again, after it was killed)
 #
@@ -38,6 +39,15 @@ kill_one() { # PID_FILE
 refuse_foreign() {
     if [ -s "$CONF" ] && [ "$(head -n 1 "$CONF")" != "$MARK" ]; then
         fail "$CONF belongs to another cluster; remove it, or run the tests on another machine"
+    fi
+}
+
+refuse_running() {
+    if [ ! -s "$CONF" ] || [[ $(scontrol ping 2>/dev/null) != *UP* ]]; then return 0; fi
+    local owner
+    owner=$(cat "$RUN/owner" 2>/dev/null || true)
+    if [ -z "$owner" ] || ! gone "$owner"; then
+        fail "a Slurm is running here, perhaps for another session; if nobody needs it: tests/cluster/slurm.sh stop"
     fi
 }
 
@@ -89,9 +99,10 @@ start_node() { # NAME
         fail "the node $1 does not come up, see $STATE/$1.log"
 }
 
-start() {
+start() { # [PID]
     [ "$(id -u)" = 0 ] || fail "needs root"
     refuse_foreign
+    refuse_running
     stop
     if ! command -v slurmctld slurmd srun munged >/dev/null; then
         apt-get update -qq
@@ -99,6 +110,7 @@ start() {
             slurm-wlm munge >/dev/null
     fi
     configure
+    echo "${1:-}" >"$RUN/owner"
     if ! (munge -n | unmunge) >/dev/null 2>&1; then
         install -d -o munge -g munge /run/munge
         runuser -u munge -- /usr/sbin/munged
@@ -126,7 +138,7 @@ stop() {
 }
 
 case "${1:-}" in
-    start) start ;;
+    start) start "${2:-}" ;;
     stop) stop ;;
     node) start_node "$2" ;;
     *) fail "say start, stop or node NAME" ;;

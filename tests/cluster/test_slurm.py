@@ -228,6 +228,12 @@ def test_an_interrupt_cancels_queued_and_running_jobs(local_run, before_last_che
     assert before_last_checkpoint.read(LAST_CHECKPOINT) == local_run.read(LAST_CHECKPOINT)
 
 
+def test_a_running_cluster_is_not_replaced():
+    started = subprocess.run([SLURM, "start"], capture_output=True, text=True, check=False)
+    assert (started.returncode, started.stdout) == (1, "")
+    assert "a Slurm is running here" in started.stderr
+
+
 def release(run: SlurmRun, meanwhile: Callable[[], object]) -> None:
     """Start the held job of a run after something has changed."""
     wait_until(lambda: submitted(run.output.read_text()))
