@@ -1,12 +1,15 @@
 """The profiles of clusters: what they set, and the jobs that they submit."""
 
 import copy
+import sys
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from mnist_numpy.planning.cache import Cache
 from mnist_numpy.planning.config import read_settings
 from mnist_numpy.planning.plan import Plan
+from mnist_numpy.planning.snakemake_api import warn_short_job_age
 from mnist_numpy.planning.software import Software
 
 from tests.support.workspace import ROOT
@@ -59,3 +62,13 @@ def test_a_profile_names_no_account_and_no_partition(name):
 def test_the_profile_of_slurm_asks_squeue_and_waits_for_nfs():
     profile = PROFILES["slurm"]
     assert (profile["executor"], profile["slurm-status-command"], profile["latency-wait"]) == ("slurm", "squeue", 30)
+
+
+@pytest.mark.parametrize(("age", "warned"), [(60, True), (180, True), (300, False), (None, False)])
+def test_a_cluster_that_forgets_finished_jobs_early_is_reported(age, warned, monkeypatch, capsys):
+    plugin = SimpleNamespace(get_min_job_age=lambda: age)
+    monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm", SimpleNamespace(job_status_query=plugin))
+    monkeypatch.setitem(sys.modules, "snakemake_executor_plugin_slurm.job_status_query", plugin)
+    host = SimpleNamespace(workflow=SimpleNamespace(executor_settings=SimpleNamespace(status_command="squeue")))
+    warn_short_job_age(host)
+    assert ("MinJobAge" in capsys.readouterr().err) == warned

@@ -171,7 +171,6 @@ def test_the_number_of_jobs_is_known_before_the_first_ends(progress):
     assert progress.describe() == "1 of 33 jobs done"
 
 
-
 WRITER = """
 import os, sys, time
 from mnist_numpy.planning.progress import Progress

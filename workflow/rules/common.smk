@@ -27,6 +27,7 @@ from mnist_numpy.planning.snakemake_api import (
     refuse_foreign_folder,
     refuse_no_cores,
     shorten_output,
+    warn_short_job_age,
 )
 
 quote_interpreter()

@@ -20,6 +20,8 @@ from mnist_numpy.planning.hold import HoldError, check_folders, hold_folder
 from mnist_numpy.planning.progress import Progress
 from mnist_numpy.planning.terminal import ShortOutput
 
+LONGEST_POLL = 180  # seconds between two looks of Slurm's plugin at the queue
+
 
 class ConfigError(WorkflowError):
     """Raised for errors in the config. Snakemake prints the message without the lines of code that raised it."""
@@ -195,6 +197,19 @@ def shorten_output(host: Host, progress: Progress) -> Callable[[], None]:
             logger.addHandler(output)
             return output.end_screen
     return lambda: None
+
+
+def warn_short_job_age(host: Host) -> None:
+    """Print a warning if Slurm may forget a finished job before the plugin asks again, which would wait forever."""
+    if getattr(host.workflow.executor_settings, "status_command", None) == "squeue":
+        from snakemake_executor_plugin_slurm.job_status_query import get_min_job_age
+
+        age = get_min_job_age()
+        if age is not None and age <= LONGEST_POLL:
+            text = (
+                f"Slurm forgets finished jobs after {age} s (MinJobAge); this run may wait forever: see docs/cluster.md"
+            )
+            print(text, file=sys.stderr)
 
 
 def collect_submit_errors(collect: Callable[[str], None]) -> None:
