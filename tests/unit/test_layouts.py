@@ -26,7 +26,7 @@ from mnist_numpy.files import dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.layout import detect_layout
 from mnist_numpy.planning.config import read_settings
-from normalize import format_labels, normalize
+from normalize import normalize
 
 from tests.support.evaluation import evaluate_model, read_shards
 from tests.support.networks import model_options, prepare_images
@@ -282,14 +282,6 @@ def test_a_warning_is_one_line(name, tmp_path):
     rows, keys, sentence = WARNINGS[name]
     (tmp_path / "train.csv").write_bytes(text(rows))
     assert detect_layout(tmp_path / "train.csv", keys, True)[0].notes == ([sentence] if sentence else [])
-
-
-def test_missing_classes_are_seen_in_the_line_of_a_table():
-    assert format_labels(list(range(10))) == "0 to 9"
-    assert format_labels([0, 1, 2, 3, 4, 5, 6, 8, 9]) == "0 to 6, 8 to 9"
-    assert format_labels([0, 3, 7]) == "0, 3, 7"
-    assert format_labels(list(range(0, 100, 7))) == "0 to 98"
-    assert format_labels(["cat", "dog"]) == "cat to dog"
 
 
 def test_inspection_prints_layout_images_and_a_config_for_the_table(tmp_path):

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import export
+import normalize
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -276,3 +277,11 @@ def test_a_users_error_ends_in_one_sentence_on_the_terminal_and_in_the_log(error
 def test_a_defect_keeps_its_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError), harness.report_errors("folds", tmp_path / "log"):
         raise ZeroDivisionError
+
+
+def test_missing_classes_are_seen_in_the_line_of_a_table():
+    assert normalize.format_labels(list(range(10))) == "0 to 9"
+    assert normalize.format_labels([0, 1, 2, 3, 4, 5, 6, 8, 9]) == "0 to 6, 8 to 9"
+    assert normalize.format_labels([0, 3, 7]) == "0, 3, 7"
+    assert normalize.format_labels(list(range(0, 100, 7))) == "0 to 98"
+    assert normalize.format_labels(["cat", "dog"]) == "cat to dog"

@@ -14,7 +14,7 @@ from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.folds import read_folds
 from mnist_numpy.files.history import read_history, write_history
-from mnist_numpy.files.pace import count_full_epochs
+from mnist_numpy.files.pace import count_full_epochs, format_time
 from mnist_numpy.files.prepared import map_shards
 from mnist_numpy.harness import job
 from threadpoolctl import threadpool_limits
@@ -171,11 +171,9 @@ def format_progress(row: dict[str, float], checkpoint: Checkpoint, seconds_left:
     if np.isnan(row["validation_accuracy"]):
         score = f"training accuracy {100 * row['train_accuracy']:5.2f} %{' before averaging' * (workers > 1)}"
     total = checkpoint.total_epochs
-    minutes, seconds = divmod(round(seconds_left), 60)
-    left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"
     return (
         f"{checkpoint.model} fold {checkpoint.fold} · epoch {row['epoch']:{len(str(total))}.0f}/{total} · "
-        f"loss {row['train_loss']:.4f} · {score} · fold done in {left} · "
+        f"loss {row['train_loss']:.4f} · {score} · fold done in {format_time(seconds_left)} · "
         f"{row['images_per_second'] / 1000:.1f}k images/s"
     )
 

@@ -55,12 +55,11 @@ def job(snakemake: Any, name: str) -> Iterator[Callable[[str], None]]:
     outputs = [Path(path) for path in snakemake.output]
     store = find_store(outputs[0])
     with report_errors(name, Path(snakemake.log[0])) as say:
+        inputs = [Path(path) for path in snakemake.input]
         if made_of:
             check_software(made_of, store)
-        inputs = [Path(path) for path in snakemake.input]
-        reset_future_dates(inputs)
-        if made_of:
             verify_inputs(inputs)
+        reset_future_dates(inputs)
         if made_of and store:
             # If this job is killed, a record of earlier files must not remain beside its files.
             record_path(outputs).unlink(missing_ok=True)

@@ -3,7 +3,14 @@
 from typing import Any, Literal, NotRequired, TypedDict
 
 from mnist_numpy.ann.optimizers import OptimizerOptions, ScheduleOptions
-from mnist_numpy.ann.rows import SkipOptions
+
+
+class SkipOptions(TypedDict):
+    """Which rows an epoch skips (see `rows.choose_rows`)."""
+
+    after: int
+    above: float
+    keep: float
 
 
 class ModelOptions(TypedDict):

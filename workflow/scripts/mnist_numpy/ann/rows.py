@@ -1,21 +1,12 @@
 """Images of chosen rows, left where they are: in memory, or in files that are mapped into it."""
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 
 CHUNK_ROWS = 4096  # rows looked at together
 SHUFFLED_BYTES = 8 << 30  # images of more bytes than this are not shuffled as a whole
 WINDOW_CHUNKS = 256  # chunks that are shuffled together then: 800 MB of 28 x 28 images
-
-
-class SkipOptions(TypedDict):
-    """Which rows an epoch skips (see `choose_rows`)."""
-
-    after: int
-    above: float
-    keep: float
 
 
 class Images:

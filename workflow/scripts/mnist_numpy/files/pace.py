@@ -1,4 +1,4 @@
-"""How long the epochs of a training take, compared with each other."""
+"""How long the epochs of a training take, compared with each other, and how a time is written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,3 +23,9 @@ def count_full_epochs(skip: Mapping[str, Any] | None, first: int, last: int) -> 
         return count
     full = min(max(int(skip["after"]) - first + 1, 0), count)
     return full + (count - full) * (USUALLY_HARD + (1 - USUALLY_HARD) * skip["keep"])
+
+
+def format_time(seconds: float) -> str:
+    """Return a time as `m:ss` or `h:mm:ss`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -70,20 +70,22 @@ def read_settings(
             settings["data"][key] = expand_paths(settings["data"][key])
         faults = list(find_contradictions(settings))
     if faults:
-        faults = [find_place(fault, paths, extended) + fault for fault in faults]
+        # the first tree with a key is that of its value; keys that are given with --config have no place
+        trees = {"": yaml.compose(yaml.safe_dump(extended))} | {f"{file}, line ": compose(file) for file in paths[::-1]}
+        faults = [find_place(fault, trees) + fault for fault in faults]
         raise ConfigError("the config is not valid:\n" + "\n".join(f"  {fault}" for fault in dict.fromkeys(faults)))
     return settings
 
 
-def find_place(fault: str, files: list[Path], options: Mapping[str, Any]) -> str:
-    """Return the file and line of the key with which a message begins, as text before it; empty if not in a file."""
-    path = fault.partition(": ")[0].split(".")
-    if find_line(yaml.compose(yaml.safe_dump(options)), path):
-        return ""  # it was given with --config
-    for file in reversed(files):  # a later file replaces the keys of the earlier ones
-        if line := find_line(compose(file), path):
-            return f"{file}, line {line}: "
-    return ""
+def find_place(fault: str, trees: Mapping[str, yaml.Node | None]) -> str:
+    """Return the file and line of the key with which a message begins, as text before it; empty if it has no place.
+
+    `trees` has what the text begins with, and the tree in which to search.
+    """
+    key = fault.partition(": ")[0].split(".")
+    found = ((start, line) for start, tree in trees.items() if (line := find_line(tree, key)))
+    start, line = next(found, ("", 0))
+    return f"{start}{line}: " if start else ""
 
 
 def member_options(model: Mapping[str, Any], fold: int) -> dict[str, Any]:

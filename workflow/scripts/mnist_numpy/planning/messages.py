@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mnist_numpy.planning import view
 from mnist_numpy.planning.plan import Plan
+from mnist_numpy.planning.publication import Publication
 from mnist_numpy.planning.resources import Estimates
 from mnist_numpy.planning.snakemake_api import Host
 from mnist_numpy.planning.tables import find_unused_tables
@@ -57,11 +57,12 @@ def format_tables(plan: Plan) -> str:
     return f"tables      {', '.join(paths[:4] if more else paths)}{more}"
 
 
-def success_summary(host: Host, plan: Plan, run: str) -> str:
+def success_summary(publication: Publication) -> str:
     """Return the last lines of a finished run: the tables, the accuracy, the submission and the report."""
+    host, plan = publication.host, publication.plan
     if host.in_bucket and not host.is_partial():
-        return f"results  {host.bucket}/results/run-{run}/"
-    if host.is_partial() or not is_published(plan):
+        return f"results  {host.bucket}/results/run-{publication.run}/"
+    if host.is_partial() or not publication.is_shown():
         return "done"  # the published results may be those of another run
     with open("results/comparison.csv", encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table))
@@ -79,16 +80,9 @@ def success_summary(host: Host, plan: Plan, run: str) -> str:
     return "\n".join(filter(None, lines))
 
 
-def is_published(plan: Plan) -> bool:
-    """Return whether `results/` shows the results of this config and these tables."""
-    published = view.read_published(Path)
-    wanted = view.final_results(plan.results())
-    return all(published.get(name, {}).get("from") == path for name, path in wanted.items())
-
-
-def describe_old_results(plan: Plan) -> str:
+def describe_old_results(publication: Publication) -> str:
     """Return a line if `results/` shows another run than the one that has failed, else an empty text."""
-    if not Path("results/comparison.csv").exists() or is_published(plan):
+    if not Path("results/comparison.csv").exists() or publication.is_shown():
         return ""
     return "note: results/ still shows the run before, which had another config, other tables or other code"
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from mnist_numpy.files.pace import format_time
+
 # the start of the line that train.py and work.py print for an epoch
 EPOCH = re.compile(r"(?P<member>\S+( worker \d+)? fold \d+) · epoch +(?P<epoch>\d+)/\d+ · ")
 TRAINING = ("train", "work")  # the rules whose jobs train
@@ -38,7 +40,9 @@ class Progress:
         Returns whether jobs wait in a queue. The time that is left is then not known.
     """
 
-    def __init__(self, estimate: Callable[[Any, int, int], float], has_queue: Callable[[], bool] = bool) -> None:
+    def __init__(
+        self, estimate: Callable[[Any, int, int], float], has_queue: Callable[[], bool] = lambda: False
+    ) -> None:
         self.estimate, self.has_queue = estimate, has_queue
         self.running: dict[int, RunningJob] = {}
         self.work_left: dict[str, float] = {}  # by member, without the parts of running jobs
@@ -138,9 +142,3 @@ def find_epochs(wildcards: Mapping[str, str], inputs: Iterable[str]) -> tuple[in
     """Return the first and the last epoch of a training job; one of its inputs is the checkpoint before."""
     before = [int(found[1]) for path in inputs if (found := re.search(r"epoch-(\d+)\.(?:npz|csv)", str(path)))]
     return max(before, default=0) + 1, int(wildcards["epoch"])
-
-
-def format_time(seconds: float) -> str:
-    """Return a time as `m:ss` or `h:mm:ss`."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -38,7 +38,7 @@ class Publication:
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs, self.plan, self.host = jobs, jobs.plan, jobs.host
-        checksums = [self.read_checksum(*table) for table in self.plan.generated]
+        checksums = self.read_checksums()
         results = self.plan.results(checksums)
         self.final, possible = view.final_results(results), view.all_results(results)
         whole = self.final if self.host.in_bucket else possible
@@ -51,6 +51,14 @@ class Publication:
         self.stale = view.find_stale(whole, self.names, self.plan.place)
         if on_disk:
             self.save()
+
+    def is_shown(self) -> bool:
+        """Return whether `results/` shows the results of this run for people to read."""
+        return view.shows(view.final_results(self.plan.results(self.read_checksums())), self.plan.place)
+
+    def read_checksums(self) -> list[str]:
+        """Return the checksums of all generated tables."""
+        return [self.read_checksum(*table) for table in self.plan.generated]
 
     def read_checksum(self, split: str, shard: str) -> str:
         """Return the checksum of a generated table, or `UNKNOWN` before the rule `identify` has written it."""

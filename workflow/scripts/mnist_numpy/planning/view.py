@@ -106,6 +106,12 @@ def read_published(place: Callable[[str], Path]) -> dict[str, dict[str, str]]:
         return {}  # there is no view yet, or its list is damaged
 
 
+def shows(names: Mapping[str, str], place: Callable[[str], Path]) -> bool:
+    """Return whether the view shows these results: published name -> path in the store."""
+    published = read_published(place)
+    return all(published.get(name, {}).get("from") == path for name, path in names.items())
+
+
 def read_previous(place: Callable[[str], Path]) -> dict[str, str]:
     """Return the view of the run before: published name -> path in the store; nothing if there was no other run."""
     try:

@@ -41,8 +41,7 @@ def explain(plan: Plan) -> Iterator[str]:
 def find_publish_reason(names: dict[str, str], plan: Plan) -> str:
     """Return why existing results have to be published again; an empty text if they do not."""
     published = view.read_published(Path)
-    wrong = [name for name, path in names.items() if published.get(name, {}).get("from") != path]
-    if wrong or published.keys() - names.keys():
+    if not view.shows(names, Path) or published.keys() - names.keys():
         return "the published results are those of another run" if published else "the results are not published yet"
     edited = [n for n, path in names.items() if not view.is_published(n, path, published[n], Path, plan.cache)]
     return "these files were edited or deleted: " + ", ".join(edited) if edited else ""
