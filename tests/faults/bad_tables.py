@@ -108,6 +108,13 @@ CASES = [
     ),
     Bad("a pixel column of a square is missing", "auto.csv", header("label", "p1", "p2", "p4"), {"shape": "auto"}),
     Bad("pixel columns are not a square", "auto.csv", header("label", "p1", "p2", "p3"), {"shape": "auto"}),
+    Bad(
+        "columns of an image of 28 x 28 pixels are missing",
+        "cut.csv",
+        text([["label", *(f"pixel{i}" for i in range(699))], ["7"] * 700]),
+        {"shape": "auto"},
+    ),
+    Bad("such columns are missing, no header", "cut.csv", text([["7"] * 700] * 3), {"shape": "auto"}),
     Bad("three colours", "colour.csv", text([[f"p{i}" for i in range(12)] + ["label"], ["7"] * 13]), {"shape": "auto"}),
     Bad("four colours", "rgba.csv", text([["label", *(f"p{i}" for i in range(16))], ["7"] * 17])),
     Bad(

@@ -7,6 +7,7 @@ import functools
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -87,12 +88,15 @@ def test_a_second_run_in_the_folder_is_refused(tmp_path, furnish):
     workspace = furnish("shared", LONG_CONFIG)
     first = start(workspace, f"ARGS={LONG_TARGET}", out=tmp_path / "first.txt")
     wait_until(lambda: "train" in running_rules(first.pid), tmp_path / "first.txt")
+    alone = int(subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True).stdout.split()[0])
     second = start(workspace, out=tmp_path / "second.txt")
     assert second.wait(WAIT) != 0
-    refusal = "another run, or a job of a run that was killed, is still running in this folder; wait until it ends"
+    refusal = (
+        f"another run (process {alone} on {socket.gethostname()}), or a job of it if it was killed, "
+        "is still running in this folder; wait until it ends, or end it"
+    )
     assert refusal in (tmp_path / "second.txt").read_text()
     # only snakemake is killed; its job continues and keeps the lock of the folder
-    alone = int(subprocess.run(["pgrep", "-P", str(first.pid)], capture_output=True, text=True).stdout.split()[0])
     os.kill(alone, signal.SIGKILL)
     first.wait(WAIT)
     assert running_rules(first.pid) == {"train"}

@@ -52,7 +52,7 @@ def inspect(path: Path) -> Iterator[str]:
         doubt = ""
         yield "The table has one column. If these are the labels of another table, name this file in data.train_labels."
     yield from [doubt] * bool(doubt and layout.notes)
-    yield "If the images below are mirrored and rotated, set data.order: columns."
+    yield "If the images below are mirrored and rotated, write `order: columns` in the section `data`."
     small = pictures.shrink(
         np.rint(255 * images[:IMAGES]).clip(0, 255).astype(np.uint8).reshape(-1, *layout.shape), SIDE
     )

@@ -11,7 +11,13 @@ from typing import Any
 
 from mnist_numpy.files.errors import InputError, format_names
 from mnist_numpy.files.header import NUMBER, Head
-from mnist_numpy.files.pixel_columns import check_colour, find_numbered, find_square, repeated_name_error
+from mnist_numpy.files.pixel_columns import (
+    check_colour,
+    find_numbered,
+    find_square,
+    repeated_name_error,
+    suggest_missing,
+)
 
 LABEL_NAMES = {"label", "labels", "class", "target", "y", "digit", "character", "letter", "symbol", "emotion"}
 ID = re.compile(r"(image[ _-]?)?id", re.IGNORECASE)
@@ -131,7 +137,8 @@ def find_label_without_header(
     for count in (columns - 1, columns):
         check_colour(path, count, shape)
     raise InputError(
-        f"{path}: {columns} columns without a header are not a square image with a label; set data.shape and data.label"
+        f"{path}: {columns} columns without a header are not a square image with a label; "
+        f"{suggest_missing(columns - 1)}set data.shape and data.label"
     )
 
 

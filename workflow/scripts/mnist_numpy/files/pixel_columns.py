@@ -36,7 +36,8 @@ def find_numbered(
     if len(sizes) > 1 and 2 * sizes[1] > sizes[0] > 1:
         one, two = (f"{name}{'x'.join('1' * parts)}, …" for (name, parts), _ in families[:2])
         raise InputError(
-            f"{path}: the pixel columns may be {one} or {two}; set data.pixels to the prefix of the pixel columns"
+            f"{path}: the pixel columns may be {one} or {two}; set data.pixels to the prefix of the pixel columns; "
+            "if all are pixels, name them pixel0, pixel1, …, or remove the header"
         )
     ((name, parts), members) = families[0]
     members = sorted(members)
@@ -85,7 +86,7 @@ def no_pixels_error(path: Path, head: Head, prefix: str) -> InputError:
         )
     return InputError(
         f"{path}: there are no pixel columns {prefix}0, {prefix}1, …; {begins}; "
-        "set data.pixels to the prefix of the pixel columns, or to auto"
+        "set data.pixels to the prefix of the pixel columns, or name them pixel0, pixel1, …"
     )
 
 
@@ -141,9 +142,17 @@ def find_square(path: Path, count: int) -> tuple[int, int]:
         one_more = math.isqrt(count - 1) ** 2 == count - 1 > 1
         remedy = "if one of them is the label or the id, set data.label or data.id to its name; else " * one_more
         raise InputError(
-            f"{path}: {count} pixel columns are not a square image; {remedy}set data.shape to [height, width]"
+            f"{path}: {count} pixel columns are not a square image; {remedy}{suggest_missing(count)}"
+            "set data.shape to [height, width]"
         )
     return side, side
+
+
+def suggest_missing(count: int) -> str:
+    """Return a hint that columns of images of 28 x 28 pixels, the usual size, may be missing; else an empty text."""
+    whole = 28 * 28
+    hint = f"if images have 28 x 28 pixels, columns are missing ({whole} are needed); else "
+    return hint * (whole * 3 // 4 < count < whole)
 
 
 def repeated_name_error(path: Path, name: str) -> InputError:

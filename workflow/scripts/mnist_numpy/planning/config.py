@@ -58,7 +58,7 @@ def read_settings(
     mistyped = {tuple(error.path) for error in errors if error.validator == "type"}
     # a value of the wrong type is also out of range; one message is enough
     errors = [error for error in errors if error.validator == "type" or tuple(error.path) not in mistyped]
-    faults += [sentence for error in errors for sentence in explain_error(error, schema)]
+    faults += [sentence for error in errors for sentence in explain_error(error, schema, given)]
     if not faults:
         settings = fill_defaults(given, schema, schema)
         # a cluster needs fewer, longer jobs; no key depends on this number, so it is not in the settings

@@ -37,8 +37,11 @@ KINDS = {
 }
 
 
-def explain_error(error: ValidationError, root: dict[str, Any]) -> Iterator[str]:
-    """Yield a message for each error at one place: the key, its value, the allowed values, and what to write."""
+def explain_error(error: ValidationError, root: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+    """Yield a message for each error at one place: the key, its value, the allowed values, and what to write.
+
+    `root` is the schema, and `config` the whole config.
+    """
     key = ".".join(map(str, error.path)) or "the config"
     value, rule, bound = error.instance, error.validator, error.validator_value
     if rule in ("additionalProperties", "unevaluatedProperties"):
@@ -61,6 +64,8 @@ def explain_error(error: ValidationError, root: dict[str, Any]) -> Iterator[str]
         )
     elif rule == "maxLength" and "propertyNames" in error.schema_path:
         yield f"{key}: {format_value(value)} is too long for the name of a model; use {bound} characters at most"
+    elif key == "submission.from" and rule == "pattern" and (advice := explain_models(value, root, config)):
+        yield f"{key}: {advice}"
     elif rule == "pattern":
         advice = suggest_value(value, error.schema, root)
         yield f"{key}: {format_value(value)} is not {describe_types(error.schema)}{advice}"
@@ -146,7 +151,7 @@ def find_similar_values(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
     if isinstance(value, str):
         yield from (value.strip(), parse_texts(value.strip()))
         yield {"yes": True, "on": True, "no": False, "off": False}.get(value.lower())
-        yield [parse_texts(part) for part in re.split(r"[\s,;x]+", value.strip(" ()[]"))]
+        yield [parse_texts(part) for part in split_words(value)]
     elif isinstance(value, int | float):
         yield from (bool(value), str(value))
     elif isinstance(value, list) and len(value) == 1:
@@ -154,6 +159,22 @@ def find_similar_values(value: Any, schema: dict[str, Any]) -> Iterator[Any]:
     yield [value] * schema.get("minItems", 1)
     yield from ({key: value} for key in schema.get("properties", {}))
     yield {name: {} for name in (value if isinstance(value, list) else [value]) if isinstance(name, str)}
+
+
+def explain_models(text: str, root: dict[str, Any], config: dict[str, Any]) -> str:
+    """Return the message for a text in `submission.from` that has the name of no model; else an empty text."""
+    models = config.get("models", root["properties"]["models"]["default"])
+    if not isinstance(models, dict):
+        return ""  # another message says so
+    unknown = next((word for word in split_words(text) if word not in {*models, "best"}), None)
+    if unknown is None:
+        return ""
+    return f"there is no model {unknown!r}; write best, or a list of models: [{', '.join(models)}]"
+
+
+def split_words(text: str) -> list[str]:
+    """Return the entries of a list that was written as text, such as `512, 256`, `(512, 256)` or `28x28`."""
+    return re.split(r"[\s,;]+|(?<=\d)x(?=\d)", text.strip(" ()[]\n"))
 
 
 def explain_text_number(value: Any, kind: Any) -> str:

@@ -4,15 +4,19 @@
 first job starts.
 """
 
+import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-IN_USE = "another run, or a job of a run that was killed, is still running in this folder; wait until it ends"
+IN_USE = (
+    "another run{}, or a job of it if it was killed, is still running in this folder; wait until it ends, or end it"
+)
 
 
 class HoldError(Exception):
@@ -53,10 +57,11 @@ def hold_folder(patience: float = 0) -> bool:
             break
         except BlockingIOError:
             if time.monotonic() >= end:
-                raise HoldError(IN_USE) from None
+                raise HoldError(IN_USE.format(os.pread(lock, 200, 0).decode(errors="replace"))) from None
             time.sleep(0.1)
         except OSError:
             return False
+    write_owner(lock)
     if lock:
         os.dup2(lock, 0)
         os.close(lock)
@@ -86,6 +91,14 @@ def open_lock_file() -> int:
             f"{Path('.lock').absolute()}: {error.strerror}; "
             "make this file writable, or run in your own copy of the folder"
         ) from None
+
+
+def write_owner(lock: int) -> None:
+    """Write the process and machine of this run into the lock file, for the message IN_USE."""
+    with contextlib.suppress(OSError):  # a full disk
+        os.ftruncate(lock, 0)
+        # jobs inherit the file as standard input, and read nothing, because its offset is then at the end
+        os.write(lock, f" (process {os.getpid()} on {socket.gethostname()})".encode())
 
 
 def run_snakemake(arguments: list[str]) -> None:
