@@ -71,6 +71,12 @@ def test_the_curve_of_held_out_rows_connects_the_epochs_that_were_scored():
     scored = {"validation_loss": [np.nan, 0.4, np.nan, 0.2], "validation_accuracy": [np.nan, 0.8, np.nan, 0.9]}
     for axis in plots.draw_learning_curves({"m": [pd.DataFrame(some | scored)]}, "some").axes:
         assert [line.get_xdata().tolist() for line in axis.lines] == [[1, 2, 3, 4], [2, 4]]
+    assert "held-out" in axis.get_xlabel()
+    unscored = dict.fromkeys(scored, [np.nan] * 4)
+    assert (
+        "held-out"
+        not in plots.draw_learning_curves({"m": [pd.DataFrame(some | unscored)]}, "some").axes[1].get_xlabel()
+    )
 
 
 def test_the_curves_of_a_sweep_are_those_of_its_best_models(tmp_path: Path):
