@@ -6,8 +6,11 @@ import figures
 import numpy as np
 import pandas as pd
 import pytest
+from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import plots
+from mnist_numpy.files import dataset
 
+from tests.support.networks import model_options
 from tests.support.tables import read_digits
 
 
@@ -25,6 +28,17 @@ def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
     assert tops[:5] == [0] * 5
     assert tops[5] == tops[6] > 1
     assert not axis.axison
+
+
+def test_the_augmentation_figure_begins_with_the_preprocessed_image(tmp_path: Path):
+    images, labels = read_digits(20)
+    dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255)
+    options = model_options(preprocess={"deskew": True}, augment={"rotate": 5})
+    [axis] = figures.draw_augmentation(tmp_path / "train.parquet", options, "m", 20).axes
+    image = images[[labels.argmax()]]
+    upright = straighten(image, (28, 28), options["preprocess"])
+    assert not np.array_equal(upright, image)
+    assert np.array_equal(axis.images[0].get_array().ravel(), upright[0])
 
 
 def test_units_are_shown_each_scaled_to_its_own_largest_weight():
