@@ -2,7 +2,8 @@
 
 `config/notebook.yaml` is trained five times on all 42,000 rows. Each run starts from the same weights, altered by
 1e-15 of their value. Loss and accuracy on the training rows are written to notebook.csv, and drawn to
-docs/notebook.svg. A run that is in notebook.csv is not repeated. It takes an hour and a half on two cores.
+docs/notebook.svg. It takes an hour and a half on two cores. A run that is in notebook.csv is not repeated; if all
+are there, the figure is only drawn again.
 """
 
 import sys
@@ -56,6 +57,7 @@ def draw(curves: pd.DataFrame) -> Figure:
         axis.plot(runs.index, runs, color=plots.PALETTE[0], lw=0.6)
         axis.plot(ITERATIONS, printed[column], "o", ms=4, color=plots.PALETTE[1], clip_on=False)
         axis.set_yscale("log")
+        axis.yaxis.set_major_formatter("{x:g}")
         axis.set_ylabel(name)
     axes[0].set_title(f"The original notebook's recipe, {runs.shape[1]} runs")
     axes[1].set_xlabel("iteration (dot: the notebook)")

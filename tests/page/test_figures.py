@@ -31,7 +31,7 @@ def test_every_figure_that_has_a_caption_is_published_as_svg(drawn):
 
 def test_a_caption_without_a_section_is_an_error(tmp_path):
     (tmp_path / ".#one.rst").write_text("of an editor", encoding="utf-8")
-    (tmp_path / "one.rst").write_text("{# Data #}\nOne figure.\n", encoding="utf-8")
+    (tmp_path / "one.rst").write_text("{# Data #}\nOne figure.", encoding="utf-8")
     assert read_captions(tmp_path) == {"one": ("Data", "One figure.")}
     (tmp_path / "two.rst").write_text("Another figure.\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"two\.rst: the first line must be"):
@@ -94,6 +94,13 @@ def test_a_changed_template_rebuilds_only_the_page(drawn):
 def test_without_folds_page_and_figures_show_no_validation(without_folds):
     page = without_folds.read("results/report.html").decode()
     assert "<strong>400</strong> training images, none held out" in page
+    train = json.loads(without_folds.read("results/models/mlp/metrics.json"))["train"]
+    row = re.search(r'<th scope="col">training accuracy</th>.*?<tbody>(.*?)</tbody>', page, re.DOTALL)[1]
+    assert f"{100 * train['accuracy']:.2f} %" in row
+    assert f"{train['log_loss']:.4f}" in row
+    words = ["Calibration", "out-of-fold", "held-out", "best first", "solid", "distortions", "skip_easy"]
+    prose = re.sub(r"<(pre|script|style|figure).*?</\1>|\s+", " ", page, flags=re.DOTALL)
+    assert [word for word in words if re.search(f"\\b{word}", prose)] == []
     for name in ("mistakes", "reliability", "comparison", "augmentation"):
         assert b"data:image/png" not in without_folds.read(f"results/figures/{name}.svg")
 

@@ -170,6 +170,12 @@ def test_publishing_another_run_keeps_the_view_before():
     assert view.read_previous(Path) == second
 
 
+def test_a_removed_model_leaves_no_empty_folder():
+    publish(put_run({"a": BEST, "b": BEST}))
+    publish(put_run({"a": BEST}))
+    assert [path.name for path in Path("results/models").iterdir()] == ["a"]
+
+
 def test_an_interrupted_publication_does_not_become_the_run_before(monkeypatch):
     first, second = put_run({"a": BEST}), put_run({"a": changed(1), "b": BEST})
     publish(first)

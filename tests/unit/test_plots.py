@@ -6,8 +6,11 @@ import figures
 import numpy as np
 import pandas as pd
 import pytest
+from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import plots
+from mnist_numpy.files import dataset
 
+from tests.support.networks import model_options
 from tests.support.tables import read_digits
 
 
@@ -25,6 +28,17 @@ def test_the_grid_shows_every_image_above_its_caption_in_rows_of_five():
     assert tops[:5] == [0] * 5
     assert tops[5] == tops[6] > 1
     assert not axis.axison
+
+
+def test_the_augmentation_figure_begins_with_the_preprocessed_image(tmp_path: Path):
+    images, labels = read_digits(20)
+    dataset.write_shard(tmp_path / "train.parquet", [(None, labels, images)], (28, 28), 255)
+    options = model_options(preprocess={"deskew": True}, augment={"rotate": 5})
+    [axis] = figures.draw_augmentation(tmp_path / "train.parquet", options, "m", 20).axes
+    image = images[[labels.argmax()]]
+    upright = straighten(image, (28, 28), options["preprocess"])
+    assert not np.array_equal(upright, image)
+    assert np.array_equal(axis.images[0].get_array().ravel(), upright[0])
 
 
 def test_units_are_shown_each_scaled_to_its_own_largest_weight():
@@ -71,6 +85,12 @@ def test_the_curve_of_held_out_rows_connects_the_epochs_that_were_scored():
     scored = {"validation_loss": [np.nan, 0.4, np.nan, 0.2], "validation_accuracy": [np.nan, 0.8, np.nan, 0.9]}
     for axis in plots.draw_learning_curves({"m": [pd.DataFrame(some | scored)]}, "some").axes:
         assert [line.get_xdata().tolist() for line in axis.lines] == [[1, 2, 3, 4], [2, 4]]
+    assert "held-out" in axis.get_xlabel()
+    unscored = dict.fromkeys(scored, [np.nan] * 4)
+    assert (
+        "held-out"
+        not in plots.draw_learning_curves({"m": [pd.DataFrame(some | unscored)]}, "some").axes[1].get_xlabel()
+    )
 
 
 def test_the_curves_of_a_sweep_are_those_of_its_best_models(tmp_path: Path):

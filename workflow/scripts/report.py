@@ -9,6 +9,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 import yaml
+from mnist_numpy.ann import augment
 from mnist_numpy.figures import page_images, pictures, wording
 from mnist_numpy.files import dataset
 from mnist_numpy.files.atomic import write_text
@@ -86,7 +87,7 @@ def report(inputs: Inputs, page: Path, config: dict[str, Any]) -> None:
         config=config,
         config_text=yaml.safe_dump(config, allow_unicode=True, default_flow_style=None, width=90),
         **collect_scores(ranked, inputs.metrics, best, chosen),
-        **collect_training(inputs, list(config["models"])),
+        **collect_training(inputs, config["models"]),
         **collect_errors(inputs, best, about["labels"], LARGEST_PAGE - used),
         **collect_submission(inputs, chosen, about["labels"]),
     )
@@ -128,9 +129,14 @@ def collect_scores(
     """
     comparison = ranked.astype(object).where(ranked.notna(), None).to_dict("records")
     keys = ["labels", "rows_per_fold", "train", "validation", "test"]
-    scores = {model: read_json(path, keys) for model, path in evaluations.items()}[best]
+    evaluated = {model: read_json(path, keys) for model, path in evaluations.items()}
+    scores = evaluated[best]
     score = scores["validation"] or scores["train"]
     submitted = " + ".join(chosen)  # compare.py gives this name to the mean of several models
+    if not scores["validation"]:
+        for row in comparison:  # only the out-of-fold scores of such a mean are computed
+            train = evaluated[row["model"]]["train"] if row["model"] in evaluated else {}
+            row.update({name: train.get(name) for name in ("accuracy", "log_loss")})
     return {
         "comparison": comparison,
         "submitted": next(row for row in comparison if row["model"] == submitted),
@@ -143,9 +149,11 @@ def collect_scores(
     }
 
 
-def collect_training(inputs: Inputs, models: Sequence[str]) -> dict[str, Any]:
-    """Return the training time of each model, and the software and threads that trained its members."""
+def collect_training(inputs: Inputs, models: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the training time of each model, what trained its members, and whether images are distorted."""
+    sections = [section for model in models.values() for section in (model, *model["vary"]) if "augment" in section]
     return {
+        "distorts": any(augment.is_active(section["augment"]) for section in sections),
         "training": {model: summarize_training(inputs.histories[model]) for model in models},
         "records": {model: [read_weights(path)[1]["trained"] for path in inputs.weights[model]] for model in models},
     }

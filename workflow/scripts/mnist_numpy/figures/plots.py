@@ -148,7 +148,8 @@ def draw_learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title:
         axis.set_ylabel(name)
         axis.tick_params(which="minor", length=0)
     loss.set_title(title)
-    error.set_xlabel("epoch (dotted: training rows; solid: held-out rows)")
+    held_out = any(history.validation_loss.notna().any() for members in histories.values() for history in members)
+    error.set_xlabel(f"epoch (dotted: training rows{'; solid: held-out rows' if held_out else ''})")
     error.xaxis.get_major_locator().set_params(integer=True)
     if len(histories) > 1:
         error.legend()
