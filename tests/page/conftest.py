@@ -22,6 +22,7 @@ CONFIG = {
             "epochs": 6,
             "checkpoint_every": 6,
             "batch_size": 64,
+            "input": "edges",
             "preprocess": {"deskew": True, "ink_spread": [5.6, 4.5]},
             "vary": [{}, {"preprocess": {"ink_spread": None}}],
             "augment": {"shift": 2, "rotate": 8},

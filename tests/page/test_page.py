@@ -238,8 +238,9 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
     assert len(images) == 1000
     _, of_other = checkpoints.read_weights(page_run.path / "results/models/best/fold-1/weights.npz")
     assert [each["model"]["preprocess"]["ink_spread"] for each in (about, of_other)] == [[5.6, 4.5], None]
+    assert about["model"]["input"] == "edges"
     expected = network.predict(
-        network.as_layers(tensors), straighten(images, (28, 28), about["model"]["preprocess"]), 255
+        network.as_network(tensors, about), straighten(images, (28, 28), about["model"]["preprocess"]), 255
     )
     computed = open_page().evaluate(
         """encoded => {
@@ -248,7 +249,7 @@ def test_the_page_computes_what_numpy_computes_on_1000_test_images(open_page, pa
             const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
             return Array.from({ length: bytes.length / 784 }, (_, i) => {
                 const image = Float32Array.from(bytes.subarray(784 * i, 784 * (i + 1)), pixel => pixel / 255);
-                return classify(layers, preprocess(image, about));
+                return classify(layers, readInput(preprocess(image, about), about));
             });
         }""",
         base64.b64encode(images.tobytes()).decode(),

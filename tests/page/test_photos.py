@@ -43,7 +43,8 @@ def test_the_page_finds_the_same_digits_as_the_command_and_reads_them(open_page)
             const found = findDigit(await readPhoto({FILE}));
             const layers = readNetwork(JSON.parse(document.getElementById("network").textContent));
             const about = JSON.parse(document.getElementById("network").textContent);
-            return [Array.from(found.image), found.others, classify(layers, preprocess(found.image, about))];
+            const input = readInput(preprocess(found.image, about), about);
+            return [Array.from(found.image), found.others, classify(layers, input)];
         }}))""",
         [base64.b64encode(encode(picture)).decode() for picture in pictures],
     )

@@ -156,10 +156,10 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
     assert views[0] is None
     sizes = [784, 20, 10]
     tensors = network.tensor_views(network.initialize(sizes, True, "he", [0], dtype), sizes, True)
-    networks = prediction.member_networks(tensors, views)
+    networks = prediction.member_networks(network.Network(network.as_layers(tensors)), views)
     spread = prediction.spread_evenly(5, 5)
     total = network.predict(networks[0], images, 255).astype(float)
-    for place, layers in zip(spread, networks[1:], strict=True):
+    for place, view in zip(spread, networks[1:], strict=True):
         coefficients = augment.affine_coefficients(
             np.radians(12.0) * place[:1],
             0.2 * place[1:2],
@@ -170,7 +170,7 @@ def test_a_view_is_the_image_warped_and_then_predicted(dtype):
         warped = np.array([slow_warp(image.reshape(shape), coefficients, np.empty((0, 784))) for image in images[:3]])
         hidden = np.maximum(warped.reshape(3, -1) / 255 @ tensors["weight_0"] + tensors["bias_0"], 0)
         odds = np.exp(hidden @ tensors["weight_1"] + tensors["bias_1"])
-        found = network.predict(layers, images, 255)
+        found = network.predict(view, images, 255)
         np.testing.assert_allclose(found[:3], odds / odds.sum(axis=1, keepdims=True), atol=2e-5)
         total += found
     np.testing.assert_allclose(prediction.mean_probabilities(networks, images, 255), total / 6, atol=1e-6)
@@ -183,8 +183,8 @@ def test_one_view_is_the_image_itself():
 def test_the_mean_is_over_members_as_well_as_views():
     images = read_digits(10)[0]
     drawn = [network.initialize([784, 10], True, "he", [seed], np.float32) for seed in range(3)]
-    members = [network.as_layers(network.tensor_views(vector, [784, 10], True)) for vector in drawn]
-    wanted = np.mean([network.predict(layers, images, 255) for layers in members], axis=0, dtype=float)
+    members = [network.Network(network.as_layers(network.tensor_views(vector, [784, 10], True))) for vector in drawn]
+    wanted = np.mean([network.predict(member, images, 255) for member in members], axis=0, dtype=float)
     found = prediction.mean_probabilities(members, images, 255)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
@@ -205,7 +205,8 @@ def test_views_are_spread_evenly(count):
 
 def test_the_mean_does_not_depend_on_the_number_of_threads():
     generator = np.random.default_rng(5)
-    members = [network.as_layers({"weight_0": generator.normal(size=(49, 7)).astype(np.float32)}) for _ in range(2)]
+    drawn = [{"weight_0": generator.normal(size=(49, 7)).astype(np.float32)} for _ in range(2)]
+    members = [network.Network(network.as_layers(tensors)) for tensors in drawn]
     images = generator.integers(0, 256, (2500, 49), dtype=np.uint8)
     one, three = (prediction.mean_probabilities(members, images, 255, threads) for threads in (1, 3))
     np.testing.assert_array_equal(one, three)

@@ -45,7 +45,11 @@ def test_a_state_is_read_as_it_was_written(file):
 
 def test_weights_are_read_as_written_and_open_without_pickle(tmp_path):
     path = tmp_path / "weights.npz"
-    given = {"shape": [1, 2], "model": {"preprocess": {"deskew": True, "ink_spread": None}}, "trained": []}
+    given = {
+        "shape": [1, 2],
+        "model": {"input": "pixels", "preprocess": {"deskew": True, "ink_spread": None}},
+        "trained": [],
+    }
     checkpoints.write_weights(path, TENSORS, given)
     tensors, about = checkpoints.read_weights(path)
     assert about == given
@@ -136,7 +140,9 @@ def test_files_without_a_training_record_are_an_error(kind, tmp_path):
         del earlier.about["trained"]
         checkpoints.write_state(path, earlier)
     else:
-        checkpoints.write_weights(path, TENSORS, {"model": {"preprocess": {"deskew": True, "ink_spread": None}}})
+        checkpoints.write_weights(
+            path, TENSORS, {"model": {"input": "pixels", "preprocess": {"deskew": True, "ink_spread": None}}}
+        )
     with pytest.raises(InputError, match=r"earlier\.npz: not .*trained.*delete it and run again"):
         (checkpoints.read_state if kind == "state" else checkpoints.read_weights)(path)
 

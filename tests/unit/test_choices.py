@@ -77,7 +77,7 @@ def scored(path: Path, label: list[int], right: list[bool], confidence: float) -
 
 def ranked(folder: Path, validations: dict[str, Path], mean_of: Sequence[str] = ()) -> pd.DataFrame:
     weights = {model: folder / f"{model}.npz" for model in validations}
-    about = {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "trained": []}
+    about = {"model": {"input": "pixels", "preprocess": {"deskew": False, "ink_spread": None}}, "trained": []}
     for number, path in enumerate(weights.values(), 1):
         checkpoints.write_weights(path, {"weight_0": np.zeros(number)}, about)
     compare.compare(validations, weights, mean_of, folder / "comparison.csv")

@@ -162,7 +162,7 @@ def test_predict_returns_the_softmax_of_every_row_for_any_chunks(rows):
     tensors = network.tensor_views(vector, sizes, True)
     hidden = np.maximum(images / 16 @ tensors["weight_0"] + tensors["bias_0"], 0)
     odds = np.exp(hidden @ tensors["weight_1"] + tensors["bias_1"])
-    found = network.predict(network.as_layers(tensors), images, 16)
+    found = network.predict(network.Network(network.as_layers(tensors)), images, 16)
     assert found.shape == (rows, 3)
     np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True), rtol=1e-12)
 

@@ -101,8 +101,12 @@ def test_each_member_of_a_varied_model_uses_its_own_preprocessing(tmp_path):
         sizes = [784, 10]
         tensors = network.tensor_views(network.initialize(sizes, True, "he", [number], np.float32), sizes, True)
         weights.append(tmp_path / f"{number}.npz")
-        checkpoints.write_weights(weights[-1], tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []})
-        alone.append(network.predict(network.as_layers(tensors), straighten(IMAGES, (28, 28), posture), 255))
+        checkpoints.write_weights(
+            weights[-1], tensors, {"model": {"input": "pixels", "preprocess": posture}, **OF_DATA, "trained": []}
+        )
+        alone.append(
+            network.predict(network.Network(network.as_layers(tensors)), straighten(IMAGES, (28, 28), posture), 255)
+        )
     choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
     files = tmp_path / "validation.parquet", tmp_path / "metrics.json"
     shards = [tmp_path / "train.parquet"]
@@ -133,7 +137,9 @@ def test_training_evaluation_and_prediction_see_the_same_straight_digits(tmp_pat
         vector = checkpoints.read_state(files[0]).vectors["parameters"]
         tensors = network.tensor_views(vector, [784, 8, 10], True)
         checkpoints.write_weights(
-            folder / "weights.npz", tensors, {"model": {"preprocess": posture}, **OF_DATA, "trained": []}
+            folder / "weights.npz",
+            tensors,
+            {"model": {"input": "pixels", "preprocess": posture}, **OF_DATA, "trained": []},
         )
         choice = {"predict": {"test_time_augmentation": 1}, "labels": "auto"}
         weights = [folder / "weights.npz"] * 2

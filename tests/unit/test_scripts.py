@@ -42,9 +42,13 @@ def member(path: Path, seed: int) -> list[network.Layer]:
     checkpoints.write_weights(
         path,
         tensors,
-        {"model": {"preprocess": {"deskew": False, "ink_spread": None}}, "labels": list(range(10)), "trained": []},
+        {
+            "model": {"input": "pixels", "preprocess": {"deskew": False, "ink_spread": None}},
+            "labels": list(range(10)),
+            "trained": [],
+        },
     )
-    return network.as_layers(tensors)
+    return network.Network(network.as_layers(tensors))
 
 
 def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp_path):
@@ -62,9 +66,8 @@ def test_every_row_is_scored_by_the_member_that_was_not_trained_on_it(shard, tmp
     found = read_validation(outputs[0])
     views = prediction.view_matrices((28, 28), options["predict"])
     for i in range(0, 120, 7):
-        tensors = {"weight_0": members[fold[i]][0].weight, "bias_0": members[fold[i]][0].bias,
-                   "weight_1": members[fold[i]][1].weight, "bias_1": members[fold[i]][1].bias}  # fmt: skip
-        wanted = prediction.mean_probabilities(prediction.member_networks(tensors, views), images[i : i + 1], 255)
+        networks = prediction.member_networks(members[fold[i]], views)
+        wanted = prediction.mean_probabilities(networks, images[i : i + 1], 255)
         np.testing.assert_allclose(found.probabilities[i], wanted[0], atol=1e-6)
     content = json.loads(outputs[1].read_text())
     assert content["validation"]["accuracy"] == pytest.approx(np.mean(found.predicted == labels))

@@ -241,7 +241,7 @@ def test_the_score_is_that_of_the_averaged_weights_if_there_are_any():
     scores = {}
     for name in ("ema", "parameters"):
         layers = network.as_layers(network.tensor_views(vectors[name], SIZES, True))
-        likely = network.predict(layers, data.images, 255)[np.arange(50), data.labels]
+        likely = network.predict(network.Network(layers), data.images, 255)[np.arange(50), data.labels]
         scores[name] = -np.log(likely.astype(float)).mean()
     assert trainer.score(data)[0] == pytest.approx(scores["ema"], rel=1e-5)
     assert abs(scores["ema"] - scores["parameters"]) > 1e-3

@@ -28,9 +28,10 @@ TARGETS = sorted(set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.
 
 
 def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path):
-    """In a folder with preprocess.py alone, where nothing else of the package can be imported."""
+    """In a folder with preprocess.py and edges.py alone, where nothing else of the package can be imported."""
     _, define, use = [text for language, text in BLOCKS if language == "python" and "weights" in text]
-    shutil.copy(ROOT / "workflow/scripts/mnist_numpy/ann/preprocess.py", tmp_path)
+    for name in ("preprocess.py", "edges.py"):
+        shutil.copy(ROOT / "workflow/scripts/mnist_numpy/ann" / name, tmp_path)
     for split in ("train", "test"):
         shard = pq.read_table(undisturbed.path / f"results/data/{split}/{split}.parquet")
         np.save(tmp_path / f"{split}.npy", np.array(shard["image"].to_pylist(), np.uint8).reshape(-1, 784))
@@ -46,7 +47,7 @@ def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path)
     (tmp_path / "use.py").write_text("\n".join(lines), encoding="utf-8")
     subprocess.run([sys.executable, tmp_path / "use.py"], cwd=undisturbed.path, check=True, env={})
     found, mine = np.load(tmp_path / "out.npz"), (validation.fold == 1).to_numpy()
-    assert len(define.strip().splitlines()) <= 15
+    assert len(define.strip().splitlines()) <= 18
     np.testing.assert_allclose(found["mean"], np.stack(predictions.probabilities), atol=1e-6)
     np.testing.assert_allclose(found["member"][mine], np.stack(validation.probabilities[mine]), atol=1e-6)
     np.testing.assert_array_equal(found["mean"].argmax(axis=1), predictions.label)

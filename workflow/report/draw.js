@@ -57,6 +57,31 @@ function preprocess(image, about) {
   return resampleRows(columns, deskew, across).map((value) => Math.round(about.pixel_max * value) / about.pixel_max);
 }
 
+function readInput(image, about) {
+  return about.input === "edges" ? findEdges(image) : image;
+}
+
+// Return the strength of the edges in eight directions, computed as in ann/edges.py.
+function findEdges(image) {
+  const at = (x, y) => (x < 0 || x >= SIDE || y < 0 || y >= SIDE ? 0 : image[y * SIDE + x]);
+  const side = SIDE / 2;
+  const edges = new Float32Array(8 * side * side);
+  for (let y = 0; y < SIDE; y++) {
+    for (let x = 0; x < SIDE; x++) {
+      const column = (dx) => at(x + dx, y - 1) + 2 * at(x + dx, y) + at(x + dx, y + 1);
+      const row = (dy) => at(x - 1, y + dy) + 2 * at(x, y + dy) + at(x + 1, y + dy);
+      const [right, down] = [column(1) - column(-1), row(1) - row(-1)];
+      const diagonal = Math.min(Math.abs(right), Math.abs(down));
+      const square = Math.floor(y / 2) * side + Math.floor(x / 2);
+      const add = (direction, strength) => { edges[direction * side * side + square] += strength / 8; };
+      add(right > 0 ? 0 : 1, Math.abs(right) - diagonal);
+      add(down > 0 ? 2 : 3, Math.abs(down) - diagonal);
+      add(4 + (right > 0 ? 0 : 2) + (down > 0 ? 0 : 1), Math.SQRT2 * diagonal);
+    }
+  }
+  return edges;
+}
+
 function transpose(image) {
   return image.map((_, i) => image[(i % SIDE) * SIDE + Math.floor(i / SIDE)]);
 }
@@ -164,7 +189,7 @@ function startDrawing() {
     const picture = input.createImageData(SIDE, SIDE);
     image.forEach((value, i) => picture.data.set([255 * value, 255 * value, 255 * value, 255], 4 * i));
     input.putImageData(picture, 0, 0);
-    const probabilities = image.some((value) => value > 0) ? classify(layers, image) : null;
+    const probabilities = image.some((value) => value > 0) ? classify(layers, readInput(image, about)) : null;
     const best = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     bars.forEach((bar, digit) => {
       const share = probabilities ? probabilities[digit] : 0;

@@ -112,13 +112,14 @@ def score(
     """Return mean loss (nats) and accuracy on the held-out rows, with the averaged weights if there are any (`ema`)."""
     about, vector = state.about, state.vectors.get("ema", state.vectors["parameters"])
     layers = network.as_layers(network.tensor_views(vector, about["sizes"], about["options"]["output_bias"]))
-    _, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
+    shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
+    predictor = network.Network(layers, shape if about["options"]["input"] == "edges" else None)
     loss, correct, count = 0.0, 0, 0
     parts = read_folds_of_each(folds, shards, about["labels"])
     for (label, fold), array in zip(parts, map_shards(images, shards), strict=True):
         rows = np.flatnonzero(fold == checkpoint.fold)
         with np.errstate(all="ignore"):
-            probabilities = network.predict(layers, Images([array], rows), pixel_max)
+            probabilities = network.predict(predictor, Images([array], rows), pixel_max)
             loss += network.cross_entropy(np.log(probabilities), label[rows])
         correct += network.count_correct(probabilities, label[rows])
         count += len(rows)

@@ -53,8 +53,8 @@ def evaluate(
     labels = members[0][1]["labels"]
     arrays = map_for_members(images, shard, [about["model"]["preprocess"] for _, about in members])
     views = prediction.view_matrices(shape, options["predict"])
-    plain = [[network.as_layers(tensors)] for tensors, _ in members]
-    networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
+    plain = [network.as_network(tensors, about) for tensors, about in members]
+    networks = [prediction.member_networks(member, views) for member in plain]
     trained_on = held_out = metrics.tally(np.empty((0, len(labels))), np.empty(0, int))
     examples = pd.DataFrame(columns=validation.EXAMPLE_COLUMNS)
     rows_per_fold = np.zeros(len(members), int)
@@ -66,7 +66,7 @@ def evaluate(
                 seen = Images([array[start : start + len(fold)]])
                 mine, others = fold != number, fold == number
                 learned = seen.select(np.flatnonzero(mine))
-                probabilities = prediction.mean_probabilities(plain[number], learned, pixel_max, threads)
+                probabilities = prediction.mean_probabilities([plain[number]], learned, pixel_max, threads)
                 trained_on = metrics.add_tallies([trained_on, metrics.tally(probabilities, label[mine])])
                 unseen = seen.select(np.flatnonzero(others))
                 out_of_fold[others] = prediction.mean_probabilities(networks[number], unseen, pixel_max, threads)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mnist_numpy.ann import augment, metrics
+from mnist_numpy.ann.edges import COMPASS, edge_shape
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.figures import pictures, plots
 from mnist_numpy.files import checkpoints, dataset
@@ -56,7 +57,7 @@ def figures(models: Mapping[str, Model], shards: Sequence[Path], comparison: Pat
     drawings = {
         "learning": draw_learning({model: models[model].histories for model in ranked}, rows),
         "augmentation": draw_augmentation(shards[0], about["model"], f"{best}, fold 0", rows),
-        "weights": draw_weights(tensors["weight_0"], about["shape"], f"{best}, fold 0, trained on {trained_on:,} rows"),
+        "weights": draw_weights(tensors["weight_0"], about, f"{best}, fold 0, trained on {trained_on:,} rows"),
         "confusion": draw_confusion(evaluation, best),
         "mistakes": draw_errors(read_examples(models[best].examples), shards, evaluation, best),
         "reliability": draw_calibration(evaluation["validation"], best),
@@ -108,11 +109,34 @@ def draw_augmentation(shard: Path, options: dict[str, Any], member: str, rows: i
     return plots.draw_image_grid(images, [""] * len(images), title, pixel_max, columns=3)
 
 
-def draw_weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
+def draw_weights(tensor: np.ndarray, about: dict[str, Any], title: str) -> Figure:
     """Draw the weights of the first-layer units with the largest norms."""
     largest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:MOST_UNITS]
     title = f"First-layer weights of {len(largest)} of {tensor.shape[1]} units\n{title}"
-    return plots.draw_weights(tensor[:, np.sort(largest)], shape, title)
+    units = tensor[:, np.sort(largest)].T
+    if about["model"]["input"] == "edges":
+        return plots.draw_weights(arrange_directions(units.reshape(-1, *edge_shape(about["shape"]))), title)
+    return plots.draw_weights(units.reshape(-1, *about["shape"]), title)
+
+
+def arrange_directions(units: np.ndarray) -> np.ndarray:
+    """Arrange the weights of the directions around an empty field, each on the side that it points to.
+
+    Parameters
+    ----------
+    units
+        Shape (units, directions, height, width), with the directions of `find_edges`.
+
+    Returns
+    -------
+    ndarray
+        Shape (units, 3 * height, 3 * width).
+    """
+    count, _, height, width = units.shape
+    fields = np.zeros((count, 3, height, 3, width), units.dtype)
+    for number, (x, y) in enumerate(COMPASS):
+        fields[:, 1 + y, :, 1 + x] = units[:, number]
+    return fields.reshape(count, 3 * height, 3 * width)
 
 
 def draw_confusion(evaluation: dict[str, Any], model: str) -> Figure:

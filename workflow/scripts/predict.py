@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mnist_numpy.ann import prediction
+from mnist_numpy.ann import network, prediction
 from mnist_numpy.files import checkpoints, dataset
 from mnist_numpy.files.errors import InputError
 from mnist_numpy.files.parquet import join_groups, read_groups
@@ -49,7 +49,7 @@ def predict(
     shape, pixel_max = dataset.image_form(opened)
     views = prediction.view_matrices(shape, options["predict"])
     members = [checkpoints.read_weights(path) for path in weights]
-    networks = [prediction.member_networks(tensors, views) for tensors, _ in members]
+    networks = [prediction.member_networks(network.as_network(*member), views) for member in members]
     about = members[0][1]
     if list(shape) != about["shape"]:
         trained, given = (" x ".join(map(str, sides)) for sides in (about["shape"], shape))

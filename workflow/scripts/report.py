@@ -235,6 +235,7 @@ def embed_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> tupl
     order = [name for i in range(layers) for name in (f"weight_{i}", f"bias_{i}") if name in halves]
     return {
         "sizes": about["sizes"],
+        "input": about["model"]["input"],
         "preprocess": about["model"]["preprocess"],
         "pixel_max": about["pixel_max"],
         "labels": about["labels"],

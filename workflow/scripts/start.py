@@ -27,8 +27,8 @@ def start(shards: Sequence[Path], output: Path, fold: int, options: ModelOptions
         All labels, or `auto` for the labels that occur in the shards.
     """
     names = dataset.find_labels(shards, labels)
-    (height, width), _ = dataset.image_form(dataset.open_shard(shards[0]))
-    state = training.start([height * width, *options["hidden"], len(names)], options, fold)
+    shape, _ = dataset.image_form(dataset.open_shard(shards[0]))
+    state = training.start(training.layer_sizes(shape, options, len(names)), options, fold)
     state.about["labels"] = names
     checkpoints.write_state(output, state)
 

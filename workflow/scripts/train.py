@@ -114,7 +114,7 @@ def read_rows(
         training.Rows(prepared.select(np.flatnonzero(part)), label[part], pixel_max)
         for part in (assigned != fold, assigned == fold)
     ]
-    return parts[0], parts[1], [prepared.shape[1], *options["hidden"], len(names)], shape
+    return parts[0], parts[1], training.layer_sizes(shape, options, len(names)), shape
 
 
 def warn_low_memory(shards: Sequence[Path], needs: tuple[int, int], given: float | None) -> str:

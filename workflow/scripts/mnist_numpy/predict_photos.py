@@ -57,8 +57,8 @@ def predict_photos(paths: Sequence[Path], results: Path) -> Iterator[str | Input
         image = np.rint(about["pixel_max"] * found.image).astype(np.uint8).reshape(1, -1)
         inputs = [straighten(image, about["shape"], options["model"]["preprocess"]) for _, options in members]
         probabilities = sum(
-            network.predict(network.as_layers(tensors), given, about["pixel_max"])[0] / len(members)
-            for (tensors, _), given in zip(members, inputs, strict=True)
+            network.predict(network.as_network(*member), given, about["pixel_max"])[0] / len(members)
+            for member, given in zip(members, inputs, strict=True)
         )
         best = int(probabilities.argmax())
         note = "; uncertain" if probabilities[best] < UNCERTAIN else ""

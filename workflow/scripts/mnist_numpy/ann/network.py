@@ -8,10 +8,11 @@ Williams, "Learning representations by back-propagating errors", Nature 323 (198
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mnist_numpy.ann.edges import find_edges
 from mnist_numpy.ann.rows import Images
 
 PREDICT_ROWS = 1024  # images per forward pass in prediction
@@ -22,6 +23,18 @@ class Layer(NamedTuple):
 
     weight: np.ndarray
     bias: np.ndarray | None
+
+
+class Network(NamedTuple):
+    """A network for prediction: its layers, and height and width of an image if it sees edges, else None."""
+
+    layers: Sequence[Layer]
+    edges_of: Sequence[int] | None = None
+
+
+def as_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Network:
+    """Return a network from the content of weights.npz."""
+    return Network(as_layers(tensors), about["shape"] if about["model"]["input"] == "edges" else None)
 
 
 def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[int, ...]]:
@@ -233,13 +246,13 @@ def backward(
                 deltas[i - 1] *= 1 / (1 - dropout)
 
 
-def predict(layers: Sequence[Layer], images: Images | np.ndarray, pixel_max: int) -> np.ndarray:
+def predict(network: Network, images: Images | np.ndarray, pixel_max: int) -> np.ndarray:
     """Return the class probabilities of images.
 
     Parameters
     ----------
-    layers
-        The parameters.
+    network
+        The parameters, and what the network sees.
     images
         uint8, shape (rows, pixels).
     pixel_max
@@ -250,11 +263,13 @@ def predict(layers: Sequence[Layer], images: Images | np.ndarray, pixel_max: int
     ndarray
         Shape (rows, classes), with the dtype of the parameters.
     """
+    layers, edges_of = network
     dtype = layers[0].weight.dtype
     probabilities = np.empty((len(images), layers[-1].weight.shape[1]), dtype)
     outputs = allocate(layers, min(PREDICT_ROWS, len(images)))
     for start in range(0, len(images), PREDICT_ROWS):
         chunk = np.divide(images[start : start + PREDICT_ROWS], pixel_max, dtype=dtype)
+        chunk = chunk if edges_of is None else find_edges(chunk, edges_of)
         logits = forward(layers, chunk, [output[: len(chunk)] for output in outputs])
         probabilities[start : start + len(chunk)] = softmax(logits)
     return probabilities

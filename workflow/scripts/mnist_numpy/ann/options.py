@@ -17,6 +17,7 @@ class ModelOptions(TypedDict):
     """The keys of a model's section of the config that training reads."""
 
     hidden: list[int]
+    input: Literal["pixels", "edges"]
     dtype: Literal["float32", "float64"]
     output_bias: bool
     preprocess: dict[str, Any]

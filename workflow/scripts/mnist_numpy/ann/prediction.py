@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mnist_numpy.ann import augment, network
-from mnist_numpy.ann.network import Layer
+from mnist_numpy.ann.network import Network
 from mnist_numpy.ann.rows import Images
 
 
@@ -70,19 +70,19 @@ def spread_evenly(count: int, dimensions: int) -> np.ndarray:
     return 2 * ((0.5 + steps * np.arange(1, count + 1)[:, None]) % 1) - 1
 
 
-def member_networks(tensors: dict[str, np.ndarray], views: Sequence[np.ndarray | None]) -> list[list[Layer]]:
+def member_networks(member: Network, views: Sequence[np.ndarray | None]) -> list[Network]:
     """Return one network per view, with the matrix of the view multiplied into the first layer."""
-    layers = network.as_layers(tensors)
+    first, *others = member.layers
     return [
-        layers
+        member
         if view is None
-        else [layers[0]._replace(weight=view.astype(layers[0].weight.dtype) @ layers[0].weight), *layers[1:]]
+        else member._replace(layers=[first._replace(weight=view.astype(first.weight.dtype) @ first.weight), *others])
         for view in views
     ]
 
 
 def mean_probabilities(
-    networks: Sequence[list[Layer]], images: Images | np.ndarray, pixel_max: int, threads: int = 1
+    networks: Sequence[Network], images: Images | np.ndarray, pixel_max: int, threads: int = 1
 ) -> np.ndarray:
     """Return the mean of the networks' class probabilities.
 
@@ -105,12 +105,12 @@ def mean_probabilities(
     ndarray
         float64, shape (rows, classes).
     """
-    mean = np.zeros((len(images), networks[0][-1].weight.shape[1]))
+    mean = np.zeros((len(images), networks[0].layers[-1].weight.shape[1]))
 
     def fill(first: int) -> None:
         rows = slice(first, first + network.PREDICT_ROWS)
-        for layers in networks:
-            mean[rows] += network.predict(layers, images[rows], pixel_max)
+        for member in networks:
+            mean[rows] += network.predict(member, images[rows], pixel_max)
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill, range(0, len(images), network.PREDICT_ROWS)))

@@ -4,6 +4,7 @@ BLAS parallelizes the matrix products. Between steps each thread (a `Worker`) up
 parameters and prepares its rows of the next batch, so threads synchronize once per step.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mnist_numpy.ann import augment, network, optimizers, provenance
+from mnist_numpy.ann.edges import edge_shape
 from mnist_numpy.ann.optimizers import Step, find_optimizer
 from mnist_numpy.ann.options import ModelOptions
 from mnist_numpy.ann.rows import Images, as_images, choose_rows, shuffle
@@ -26,6 +28,22 @@ class Rows(NamedTuple):
     images: Images | np.ndarray
     labels: np.ndarray
     pixel_max: int
+
+
+def layer_sizes(shape: Sequence[int], options: ModelOptions, classes: int) -> list[int]:
+    """Return the widths of the layers from the input to the output.
+
+    Parameters
+    ----------
+    shape
+        Height and width of an image.
+    options
+        The model's section of the config.
+    classes
+        Number of classes.
+    """
+    inputs = edge_shape(shape) if options["input"] == "edges" else shape
+    return [math.prod(inputs), *options["hidden"], classes]
 
 
 def start(sizes: Sequence[int], options: ModelOptions, fold: int) -> State:
@@ -83,8 +101,9 @@ class Trainer:
         augments = augment.is_active(options["augment"])
         optimizer = find_optimizer(options["optimizer"])
         self.rows, source = rows, as_images(rows.images)
+        self.edges_of = shape if options["input"] == "edges" else None
         # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
-        needed = augments or options["weight_decay"] or optimizer.moves_without_gradient
+        needed = augments or self.edges_of or options["weight_decay"] or optimizer.moves_without_gradient
         lit = None if needed else source.lit_pixels()
         lit = None if lit is None or lit.all() else lit
         self.vectors = Vectors(state, options, lit, threads)
@@ -106,6 +125,7 @@ class Trainer:
                 rows.pixel_max,
                 lit,
                 self.images,
+                self.edges_of,
                 distortion,
             )
             for i, distortion in enumerate(distortions)
@@ -245,13 +265,13 @@ class Trainer:
         FloatingPointError
             If the loss is not finite.
         """
-        layers = self.vectors.predicting_layers()
+        predictor = network.Network(self.vectors.predicting_layers(), self.edges_of)
         images, shares = as_images(rows.images), np.array_split(np.arange(len(rows.labels)), len(self.workers))
 
         def score_share(share: np.ndarray) -> tuple[float, int]:
             labels = rows.labels[share]
             with np.errstate(over="ignore", invalid="ignore"):
-                probabilities = network.predict(layers, images.select(share), rows.pixel_max)
+                probabilities = network.predict(predictor, images.select(share), rows.pixel_max)
             return network.cross_entropy(np.log(probabilities), labels), network.count_correct(probabilities, labels)
 
         with ThreadPoolExecutor(len(shares)) as pool:

@@ -103,20 +103,17 @@ def draw_image_grid(
     return _draw_tiles(images, captions, title, columns, {"cmap": "Greys", "vmin": 0, "vmax": pixel_max})
 
 
-def draw_weights(tensor: np.ndarray, shape: Sequence[int], title: str) -> Figure:
+def draw_weights(units: np.ndarray, title: str) -> Figure:
     """Draw the weights of first-layer units as images: positive weights blue, negative weights orange.
 
     Parameters
     ----------
-    tensor
-        Weights, shape (pixels, units).
-    shape
-        Height and width of an image.
+    units
+        Weights, shape (units, height, width).
     title
         Title of the figure.
     """
-    largest = np.maximum(np.abs(tensor).max(axis=0), 1e-12)
-    pictures = (tensor / largest).T.reshape(-1, *shape)
+    pictures = units / np.maximum(np.abs(units).max(axis=(1, 2), keepdims=True), 1e-12)
     return _draw_tiles(pictures, [""] * len(pictures), title, 8, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
 
 

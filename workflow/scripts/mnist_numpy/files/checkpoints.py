@@ -67,6 +67,8 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             raise KeyError("weight_0")
         if not {"deskew", "ink_spread"} <= set(about["model"]["preprocess"]):
             raise KeyError("preprocess")  # written by an earlier version
+        if "input" not in about["model"]:
+            raise KeyError("input")
         if "trained" not in about:
             raise KeyError("trained")
     except (*READ_ERRORS, TypeError) as error:

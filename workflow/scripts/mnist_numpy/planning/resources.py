@@ -196,7 +196,10 @@ class Estimates:
 
     def widths(self, model: str) -> list[int]:
         """Return the widths of a network's layers, from the pixels to the classes."""
-        return [self.pixels, *self.models[model]["hidden"], self.classes]
+        sees_edges = "edges" in (section.get("input") for section in (self.models[model], *self.models[model]["vary"]))
+        # edges in eight directions, one of each for four pixels
+        inputs = 2 * self.pixels if sees_edges else self.pixels
+        return [inputs, *self.models[model]["hidden"], self.classes]
 
     def passes(self, model: str) -> int:
         """Return how many predictions a model makes per image: one per member and distorted copy."""
