@@ -112,6 +112,10 @@ def test_the_changed_rows_and_the_paired_interval_of_each_model_are_printed():
     ]
 
 
+def test_a_difference_that_rounds_to_zero_has_no_minus():
+    assert [compare_runs.format_points(share) for share in (-0.00002, 0.0, -0.0123)] == ["+0.00", "+0.00", "-1.23"]
+
+
 def test_the_pictures_are_those_of_the_changed_rows():
     lines = list(compare_runs.compare_runs(put_run({"mlp": changed(3, 70)}), put_run({"mlp": BEST})))
     place = lines.index("    train: 4, 71")

@@ -140,10 +140,9 @@ def compare_predictions(before: Path, now: Path, paths: Paths) -> Iterator[str]:
         yield "  no difference in which rows are accurate"
         return
     gained, lost = changed[changed.correct], changed[~changed.correct]
-    difference = [100 * value for value in paired_difference(len(gained), len(lost), rows)]
+    difference, low, high = map(format_points, paired_difference(len(gained), len(lost), rows))
     yield (
-        f"  paired difference {difference[0]:+.2f} points, "
-        f"95 % interval {difference[1]:+.2f} to {difference[2]:+.2f}, {rows:,} rows (numbered from 1 below)"
+        f"  paired difference {difference} points, 95 % interval {low} to {high}, {rows:,} rows (numbered from 1 below)"
     )
     shards = [Path(shard) for shard in read_record(paths, "results/data/quality.json")["inputs"]["train"]]
     for title, part in (("now accurate", gained), ("now wrong", lost)):
@@ -156,6 +155,11 @@ def compare_predictions(before: Path, now: Path, paths: Paths) -> Iterator[str]:
             yield f"    and {len(part) - MOST_ROWS:,} more"
         if len(part) and all(shard.exists() for shard in shards):
             yield from draw_rows(part, shards)
+
+
+def format_points(difference: float) -> str:
+    """Return a difference of shares in percentage points, with its sign; -0.00 is written as +0.00."""
+    return f"{round(100 * difference, 2) + 0.0:+.2f}"
 
 
 def find_changed_rows(before: Path, now: Path) -> tuple[int, pd.DataFrame]:
