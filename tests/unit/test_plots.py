@@ -43,7 +43,7 @@ def test_the_augmentation_figure_begins_with_the_preprocessed_image(tmp_path: Pa
 
 def test_units_are_shown_each_scaled_to_its_own_largest_weight():
     units = np.array([[[1.0, 0.5], [0.0, -1.0]], [[-4.0, 2.0], [0.0, 1.0]]])
-    first, second = plots.draw_weights(units, "two units").axes[0].images
+    first, second = plots.draw_weights(units, "two units", 8).axes[0].images
     assert first.get_array().tolist() == [[1, 0.5], [0, -1]]
     assert second.get_array().tolist() == [[-1, 0.5], [0, 0.25]]
     assert first.get_clim() == second.get_clim() == (-1, 1)

@@ -20,7 +20,6 @@ from mnist_numpy.harness import by_model, job
 
 SIDE = 64  # pixels; larger images are shown at a reduced size
 MOST_ERRORS = 25
-MOST_UNITS = 40
 DISTORTIONS = 8
 
 
@@ -111,12 +110,14 @@ def draw_augmentation(shard: Path, options: dict[str, Any], member: str, rows: i
 
 def draw_weights(tensor: np.ndarray, about: dict[str, Any], title: str) -> Figure:
     """Draw the weights of the first-layer units with the largest norms."""
-    largest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[:MOST_UNITS]
+    sees_edges = about["model"]["input"] == "edges"
+    columns, rows = (5, 3) if sees_edges else (8, 5)
+    largest = np.argsort(-np.linalg.norm(tensor, axis=0), kind="stable")[: columns * rows]
     title = f"First-layer weights of {len(largest)} of {tensor.shape[1]} units\n{title}"
     units = tensor[:, np.sort(largest)].T
-    if about["model"]["input"] == "edges":
-        return plots.draw_weights(arrange_directions(units.reshape(-1, *edge_shape(about["shape"]))), title)
-    return plots.draw_weights(units.reshape(-1, *about["shape"]), title)
+    if sees_edges:
+        return plots.draw_weights(arrange_directions(units.reshape(-1, *edge_shape(about["shape"]))), title, columns)
+    return plots.draw_weights(units.reshape(-1, *about["shape"]), title, columns)
 
 
 def arrange_directions(units: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def draw_image_grid(
     return _draw_tiles(images, captions, title, columns, {"cmap": "Greys", "vmin": 0, "vmax": pixel_max})
 
 
-def draw_weights(units: np.ndarray, title: str) -> Figure:
+def draw_weights(units: np.ndarray, title: str, columns: int) -> Figure:
     """Draw the weights of first-layer units as images: positive weights blue, negative weights orange.
 
     Parameters
@@ -112,9 +112,11 @@ def draw_weights(units: np.ndarray, title: str) -> Figure:
         Weights, shape (units, height, width).
     title
         Title of the figure.
+    columns
+        Number of units side by side.
     """
     pictures = units / np.maximum(np.abs(units).max(axis=(1, 2), keepdims=True), 1e-12)
-    return _draw_tiles(pictures, [""] * len(pictures), title, 8, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
+    return _draw_tiles(pictures, [""] * len(pictures), title, columns, {"cmap": BALANCE, "vmin": -1, "vmax": 1})
 
 
 def draw_learning_curves(histories: Mapping[str, Sequence[pd.DataFrame]], title: str) -> Figure:
