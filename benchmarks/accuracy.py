@@ -18,7 +18,7 @@ from digits import ROOT, load_rows  # it makes the modules of the workflow impor
 from threadpoolctl import threadpool_limits
 
 # isort: split
-from mnist_numpy.ann import metrics, prediction, training
+from mnist_numpy.ann import metrics, network, prediction, training
 from mnist_numpy.ann.preprocess import straighten
 from mnist_numpy.planning.config import member_options, read_settings
 
@@ -30,17 +30,16 @@ def train_member(
 ) -> tuple[np.ndarray, float]:
     """Train a member. Return its probabilities for the unseen images, and the processor time of training in seconds."""
     began = time.process_time()
-    sizes = [rows.images.shape[1], *options["hidden"], 10]
+    sizes = training.layer_sizes((28, 28), options, 10)
     with threadpool_limits(1):
         trainer = training.Trainer(training.start(sizes, options, member), rows, (28, 28), options, 1)
         for _ in range(options["epochs"]):
             trainer.run_epoch(options["epochs"])
         seconds = time.process_time() - began
-        layers = trainer.vectors.predicting_layers()
-        tensors = {f"{name}_{i}": tensor for i, layer in enumerate(layers) for name, tensor in layer._asdict().items()}
+        predictor = network.Network(trainer.vectors.predicting_layers(), trainer.edges_of)
         views = prediction.view_matrices((28, 28), options["predict"])
         return prediction.mean_probabilities(
-            prediction.member_networks(tensors, views), unseen, rows.pixel_max
+            prediction.member_networks(predictor, views), unseen, rows.pixel_max
         ), seconds
 
 

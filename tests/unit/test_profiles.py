@@ -31,9 +31,8 @@ def plan_results(options, monkeypatch):
 def test_a_profile_submits_few_training_jobs_that_make_the_same_results(name, monkeypatch):
     options = dict(entry.split("=") for entry in PROFILES[name]["config"])
     shipped, submitted = plan_results({}, monkeypatch), plan_results(options, monkeypatch)
-    epochs = {50 * number for number in range(1, 8)}
-    assert {job.wildcards["epoch"] for job in shipped.chain("record", 0)} == epochs
-    assert {job.wildcards["epoch"] for job in submitted.chain("record", 0)} == {100, 200, 300, 350}
+    assert {job.wildcards["epoch"] for job in shipped.chain("record", 0)} == {40, 80}
+    assert {job.wildcards["epoch"] for job in submitted.chain("record", 0)} == {80}
     assert submitted.chain("record", 0)[-1].outputs == shipped.chain("record", 0)[-1].outputs
     assert submitted.report().outputs == shipped.report().outputs
 

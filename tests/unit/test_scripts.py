@@ -36,7 +36,7 @@ def shard(tmp_path: Path) -> Path:
     return tmp_path / "train.parquet"
 
 
-def member(path: Path, seed: int) -> list[network.Layer]:
+def member(path: Path, seed: int) -> network.Network:
     vector = network.initialize([784, 8, 10], True, "he", [seed], np.float32)
     tensors = network.tensor_views(vector, [784, 8, 10], True)
     checkpoints.write_weights(

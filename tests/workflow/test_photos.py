@@ -54,7 +54,7 @@ def test_the_answer_is_that_of_the_mean_of_all_members(run):
     assert len(members) == 2
     image = np.rint(255 * find_digit(PHOTOS[0]).image).astype(np.uint8).reshape(1, -1)
     straight = straighten(image, (28, 28), members[0][1]["model"]["preprocess"])
-    mean = sum(network.predict(network.as_layers(tensors), straight, 255)[0] / 2 for tensors, _ in members)
+    mean = sum(network.predict(network.as_network(*member), straight, 255)[0] / 2 for member in members)
     uncertain = "; uncertain" if mean.max() < 0.8 else ""
     assert predict(run, "a digit.png")[0] == f"a digit.png: {mean.argmax()} ({100 * mean.max():.1f} %){uncertain}"
 

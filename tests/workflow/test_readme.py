@@ -9,7 +9,10 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from mnist_numpy.ann import network
+from mnist_numpy.files.checkpoints import write_weights
 
+from tests.support.networks import model_options
 from tests.support.workspace import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -38,11 +41,15 @@ def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path)
     validation = pq.read_table(undisturbed.path / "results/models/mlp/validation.parquet").to_pandas()
     predictions = pq.read_table(undisturbed.path / "results/predictions/mlp/test.parquet").to_pandas()
     folder = tmp_path.as_posix()
+    tensors = {"weight_0": np.random.default_rng(0).normal(size=(1568, 10)).astype(np.float32)}
+    about = {"model": model_options(input="edges"), "sizes": [1568, 10], "shape": [28, 28], "pixel_max": 255}
+    write_weights(tmp_path / "edges.npz", tensors, {**about, "trained": []})
     lines = [
         define,
         f"images = np.load('{folder}/test.npy')",
         use.replace("range(4)", "range(2)"),
-        f"np.savez('{folder}/out', mean=probabilities, member=predict(members[1], np.load('{folder}/train.npy')))",
+        f"np.savez('{folder}/out', mean=probabilities, member=predict(members[1], np.load('{folder}/train.npy')), "
+        f"edges=predict('{folder}/edges.npz', images))",
     ]
     (tmp_path / "use.py").write_text("\n".join(lines), encoding="utf-8")
     subprocess.run([sys.executable, tmp_path / "use.py"], cwd=undisturbed.path, check=True, env={})
@@ -51,6 +58,8 @@ def test_the_numpy_code_for_weights_gives_our_predictions(undisturbed, tmp_path)
     np.testing.assert_allclose(found["mean"], np.stack(predictions.probabilities), atol=1e-6)
     np.testing.assert_allclose(found["member"][mine], np.stack(validation.probabilities[mine]), atol=1e-6)
     np.testing.assert_array_equal(found["mean"].argmax(axis=1), predictions.label)
+    of_edges = network.predict(network.as_network(tensors, about), np.load(tmp_path / "test.npy"), 255)
+    np.testing.assert_allclose(found["edges"], of_edges, atol=1e-5)
 
 
 def test_the_example_with_scikit_learn_works(make_workspace, monkeypatch):

@@ -121,7 +121,7 @@ def draw_weights(tensor: np.ndarray, about: dict[str, Any], title: str) -> Figur
 
 
 def arrange_directions(units: np.ndarray) -> np.ndarray:
-    """Arrange the weights of the directions around an empty field, each on the side that it points to.
+    """Arrange the weights of the directions around an empty field, each on the side to which it points, with gaps.
 
     Parameters
     ----------
@@ -131,13 +131,13 @@ def arrange_directions(units: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray
-        Shape (units, 3 * height, 3 * width).
+        Shape (units, 3 * height + 2, 3 * width + 2).
     """
     count, _, height, width = units.shape
-    fields = np.zeros((count, 3, height, 3, width), units.dtype)
+    fields = np.zeros((count, 3, height + 1, 3, width + 1), units.dtype)
     for number, (x, y) in enumerate(COMPASS):
-        fields[:, 1 + y, :, 1 + x] = units[:, number]
-    return fields.reshape(count, 3 * height, 3 * width)
+        fields[:, 1 + y, :height, 1 + x, :width] = units[:, number]
+    return fields.reshape(count, 3 * height + 3, 3 * width + 3)[:, :-1, :-1]
 
 
 def draw_confusion(evaluation: dict[str, Any], model: str) -> Figure:

@@ -69,7 +69,7 @@ def predict_photos(paths: Sequence[Path], results: Path) -> Iterator[str | Input
         picture = results / "photos.png"
         with replacing(picture) as part:
             part.write_bytes(encode_png(tile(seen)))
-        yield f"{picture} shows the input of the network for each photo, in this order"
+        yield f"{picture} shows the digit of each photo after preprocessing, in this order"
 
 
 def find_weights(results: Path) -> list[Path]:

@@ -42,8 +42,8 @@ def find_edges(images: np.ndarray, shape: Sequence[int], out: np.ndarray | None 
     Returns
     -------
     ndarray
-        Shape (rows, directions * squares), with the dtype of the images. The sharpest edge along an axis, from 0 to 1
-        within a pixel, is 2.
+        Shape (rows, directions * squares), with the dtype of the images; values from 0 to 2. A step from 0 to 1 is 2 if
+        it is in the middle of a square, and 1 in each of two squares if it is between them.
     """
     planes = edge_shape(shape)
     out = np.empty((len(images), int(np.prod(planes))), images.dtype) if out is None else out

@@ -68,7 +68,7 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if not {"deskew", "ink_spread"} <= set(about["model"]["preprocess"]):
             raise KeyError("preprocess")  # written by an earlier version
         if "input" not in about["model"]:
-            raise KeyError("input")
+            raise KeyError("written by an earlier version, without input")
         if "trained" not in about:
             raise KeyError("trained")
     except (*READ_ERRORS, TypeError) as error:

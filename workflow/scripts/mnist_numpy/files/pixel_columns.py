@@ -86,7 +86,7 @@ def no_pixels_error(path: Path, head: Head, prefix: str) -> InputError:
         )
     return InputError(
         f"{path}: there are no pixel columns {prefix}0, {prefix}1, …; {begins}; "
-        "set data.pixels to the prefix of the pixel columns, or name them pixel0, pixel1, …"
+        "set data.pixels to the prefix of the pixel columns, or to auto"
     )
 
 

@@ -174,7 +174,7 @@ def explain_models(text: str, root: dict[str, Any], config: dict[str, Any]) -> s
 
 def split_words(text: str) -> list[str]:
     """Return the entries of a list that was written as text, such as `512, 256`, `(512, 256)` or `28x28`."""
-    return re.split(r"[\s,;]+|(?<=\d)x(?=\d)", text.strip(" ()[]\n"))
+    return re.split(r"(?<=\d)\s*x\s*(?=\d)|[\s,;]+", text.strip(" ()[]\n"))
 
 
 def explain_text_number(value: Any, kind: Any) -> str:

@@ -43,11 +43,13 @@ def find_contradictions(settings: dict[str, Any]) -> Iterator[str]:
                 f"models.{name}.skip_easy.keep: {model['skip_easy']['keep']:g} needs one worker and batches, but "
                 f"{obstacle} is {model[obstacle]}; set keep: 1, or change {obstacle}"
             )
-        views, sections = model["predict"]["test_time_augmentation"], (model, *model["vary"])
-        if views > 1 and any(section.get("input") == "edges" for section in sections):
+        views = model["predict"]["test_time_augmentation"]
+        inputs = [section.get("input", model["input"]) for section in model["vary"] or [model]]
+        if views > 1 and "edges" in inputs:
+            where = f"vary.{inputs.index('edges')}.input" if model["input"] == "pixels" else "input"
             yield (
-                f"models.{name}.predict.test_time_augmentation: {views} views need networks that see pixels, but input "
-                "is edges; set test_time_augmentation: 1, or input: pixels"
+                f"models.{name}.predict.test_time_augmentation: {views} views need networks that see pixels, but "
+                f"{where} is edges; set test_time_augmentation: 1, or input: pixels"
             )
         most = MOST_JOBS // (2 if model["workers"] > 1 else 1)  # a round of workers is two jobs in a row
         if model["epochs"] > most * model["checkpoint_every"]:
