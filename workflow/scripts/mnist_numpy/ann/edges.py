@@ -1,8 +1,8 @@
 """Edges: an image as the strength of its edges in eight directions, which a network can see instead of the pixels.
 
-A stroke has the same edges wherever the pen pressed harder or wrote wider, so a network learns more from each image.
-The directions follow C.-L. Liu et al., "Handwritten digit recognition: benchmarking of state-of-the-art techniques",
-Pattern Recognition 36 (2003).
+On the same images, a network that sees edges makes fewer errors than one that sees pixels (benchmarks/README.md).
+The directions follow C.-L. Liu et al., "Handwritten digit recognition: benchmarking of state-of-the-art
+techniques", Pattern Recognition 36 (2003).
 
 This file imports nothing but NumPy, so that it can be copied beside weights.npz (docs/weights.md).
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# the directions in which the brightness rises, as steps right and down
+# the directions in which the values of the pixels rise, as steps right and down
 COMPASS = [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)]
 CHUNK = 25_000  # pixels processed at once, so that the buffers stay in the second-level cache
 
