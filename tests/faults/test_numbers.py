@@ -10,7 +10,7 @@ OPTIONS = {
     "hidden": [8], "dtype": "float32", "output_bias": True, "initializer": "he", "seed": 0, "learning_rate": 0.01,
     "optimizer": {"name": "adam", "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}, "schedule": {"name": "constant"},
     "weight_decay": 0.0, "gradient_clip": 0.0, "batch_size": 16, "dropout": 0.0, "label_smoothing": 0.0,
-    "ema_decay": 0.0,
+    "ema_decay": 0.0, "input": "pixels",
     "augment": {"rotate": 0.0, "scale": 0.0, "shear": 0.0, "shift": 0.0, "elastic": {"alpha": 0.0, "sigma": 4.0}},
     "log_every": 1, "epochs": 3,
 }  # fmt: skip

@@ -28,7 +28,8 @@ OF_WORKERS = {"start", "work", "average"}  # models with one worker do not need 
 WANTED = {
     "mnist_numpy/files/comparison.py:best_model": {"figures", "report", "submission"},
     "mnist_numpy/ann/augment.py:Distortion": {"train", "work", "evaluate", "predict", "figures"},
-    "mnist_numpy/ann/augment.py:is_active": {"train", "work", "figures"},
+    "mnist_numpy/ann/edges.py:find_edges": {"train", "work", "average", "evaluate", "predict"},
+    "mnist_numpy/ann/augment.py:is_active": {"train", "work", "figures", "report"},
     "mnist_numpy/ann/prediction.py:view_matrices": {"evaluate", "predict"},
     "mnist_numpy/figures/plots.py:draw_image_grid": {"samples", "figures"},
     "mnist_numpy/figures/plots.py:draw_learning_curves": {"figures"},
