@@ -45,6 +45,7 @@ def member(path: Path, seed: int) -> network.Network:
         {
             "model": {"input": "pixels", "preprocess": {"deskew": False, "ink_spread": None}},
             "labels": list(range(10)),
+            "shape": [28, 28],
             "trained": [],
         },
     )

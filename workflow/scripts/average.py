@@ -113,7 +113,7 @@ def score(
     about, vector = state.about, state.vectors.get("ema", state.vectors["parameters"])
     layers = network.as_layers(network.tensor_views(vector, about["sizes"], about["options"]["output_bias"]))
     shape, pixel_max = dataset.image_form(dataset.open_shard(shards[0]))
-    predictor = network.Network(layers, shape if about["options"]["input"] == "edges" else None)
+    predictor = network.Network(layers, network.choose_input(about["options"], shape))
     loss, correct, count = 0.0, 0, 0
     parts = read_folds_of_each(folds, shards, about["labels"])
     for (label, fold), array in zip(parts, map_shards(images, shards), strict=True):

@@ -70,19 +70,18 @@ def _fill_edges(images: np.ndarray, out: np.ndarray) -> None:
     right, bottom = np.maximum(x, 0), np.maximum(y, 0)
     left, top = right - x, bottom - y
     straight, diagonal = 1 / 8, np.sqrt(2) / 8  # the mean over four pixels, and half the sum of Sobel's weights
-    for number, (strength, factor) in enumerate(
-        (
-            (np.maximum(x - size_y, 0), straight),
-            (np.minimum(x + size_y, 0), -straight),
-            (np.maximum(y - size_x, 0), straight),
-            (np.minimum(y + size_x, 0), -straight),
-            (np.minimum(right, bottom), diagonal),
-            (np.minimum(right, top), diagonal),
-            (np.minimum(left, bottom), diagonal),
-            (np.minimum(left, top), diagonal),
-        )
-    ):
-        rows = strength[:, 0::2] + strength[:, 1::2]
-        plane = out[:, number]
-        np.add(rows[:, :, 0::2], rows[:, :, 1::2], out=plane)
-        plane *= images.dtype.type(factor)
+    _pool(np.maximum(x - size_y, 0), straight, out[:, 0])
+    _pool(np.minimum(x + size_y, 0), -straight, out[:, 1])
+    _pool(np.maximum(y - size_x, 0), straight, out[:, 2])
+    _pool(np.minimum(y + size_x, 0), -straight, out[:, 3])
+    _pool(np.minimum(right, bottom), diagonal, out[:, 4])
+    _pool(np.minimum(right, top), diagonal, out[:, 5])
+    _pool(np.minimum(left, bottom), diagonal, out[:, 6])
+    _pool(np.minimum(left, top), diagonal, out[:, 7])
+
+
+def _pool(strength: np.ndarray, factor: float, out: np.ndarray) -> None:
+    """Write the sum over each square of 2 x 2 pixels, times a factor, to `out`."""
+    rows = strength[:, 0::2] + strength[:, 1::2]
+    np.add(rows[:, :, 0::2], rows[:, :, 1::2], out=out)
+    out *= out.dtype.type(factor)

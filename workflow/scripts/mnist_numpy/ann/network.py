@@ -7,7 +7,7 @@ Williams, "Learning representations by back-propagating errors", Nature 323 (198
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,9 +32,14 @@ class Network(NamedTuple):
     edges_of: Sequence[int] | None = None
 
 
+def choose_input(options: Mapping[str, Any], shape: Sequence[int]) -> Sequence[int] | None:
+    """Return `edges_of` of a network with these options: height and width of an image, or None if it sees pixels."""
+    return shape if options["input"] == "edges" else None
+
+
 def as_network(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Network:
     """Return a network from the content of weights.npz."""
-    return Network(as_layers(tensors), about["shape"] if about["model"]["input"] == "edges" else None)
+    return Network(as_layers(tensors), choose_input(about["model"], about["shape"]))
 
 
 def tensor_shapes(sizes: Sequence[int], output_bias: bool) -> dict[str, tuple[int, ...]]:

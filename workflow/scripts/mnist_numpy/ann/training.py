@@ -101,7 +101,7 @@ class Trainer:
         augments = augment.is_active(options["augment"])
         optimizer = find_optimizer(options["optimizer"])
         self.rows, source = rows, as_images(rows.images)
-        self.edges_of = shape if options["input"] == "edges" else None
+        self.edges_of = network.choose_input(options, shape)
         # a pixel that is 0 in every image has weights without gradient: unless something else changes them, skip them
         needed = augments or self.edges_of or options["weight_decay"] or optimizer.moves_without_gradient
         lit = None if needed else source.lit_pixels()
